@@ -19,6 +19,7 @@ export const statusByCode = {
   connection_not_found: 404,
   zone_not_found: 404,
   provider_exists: 409,
+  revision_conflict: 409,
   connection_not_active: 409,
   attention_required: 409,
   already_completed: 409,

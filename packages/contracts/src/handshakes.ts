@@ -1,0 +1,49 @@
+import { z } from 'zod'
+import { line, providerName, recordId, scopeList, stateToken, timestamp, zoneName } from './primitives.ts'
+
+const maxMetadataBytes = 16_384
+
+/** The caller's own notes on a connection: a JSON object of at most 16 KiB, given back as it came. */
+export const connectionMetadata = z
+  .record(z.string(), z.json())
+  .refine((value) => Buffer.byteLength(JSON.stringify(value)) <= maxMetadataBytes, 'must be at most 16 KiB of JSON')
+
+const request = {
+  provider_id: recordId.optional(),
+  provider_name: line(64).optional().describe('Name or alias'),
+  scopes: scopeList.optional().describe("A subset of the profile's scopes; none means all of them"),
+  return_url: z.string().min(1).max(2048).optional().describe('Where the user goes afterwards'),
+  metadata: connectionMetadata.optional(),
+  zone: zoneName.optional(),
+}
+
+const onlyOneProvider = (value: { provider_id?: string | undefined; provider_name?: string | undefined }) =>
+  (value.provider_id === undefined) !== (value.provider_name === undefined)
+const oneProvider = { message: 'give either provider_name or provider_id', path: ['provider_name'] }
+
+/** `POST /auth/consent-spec` on the Broker. */
+export const consentSpecBody = z
+  .strictObject({ workspace_id: line(256).describe('Whose account this is'), ...request })
+  .refine(onlyOneProvider, oneProvider)
+
+/** `POST /v1/request-connection` on the Gateway. */
+export const requestConnectionBody = z
+  .strictObject({ user_id: line(256).describe('Whose account this is'), ...request })
+  .refine(onlyOneProvider, oneProvider)
+
+export const connectionRequested = z
+  .object({
+    authUrl: z.string().describe('Open it in the browser of the person whose account it is'),
+    connection_id: recordId,
+    state: stateToken,
+    scopes: z.array(z.string()),
+    provider_id: recordId,
+    expires_at: timestamp.describe('Until when the link can be opened'),
+  })
+  .meta({ id: 'ConnectionRequested' })
+
+export const idempotencyKey = z.string().regex(/^[\x21-\x7e]{1,255}$/, 'must be 1 to 255 visible ASCII characters')
+
+export type ConsentSpec = z.infer<typeof consentSpecBody>
+export type ConnectionRequest = z.infer<typeof requestConnectionBody>
+export type ConnectionRequested = z.infer<typeof connectionRequested>

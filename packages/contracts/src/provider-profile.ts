@@ -1,0 +1,155 @@
+import { z } from 'zod'
+import { line, providerName, recordId, scopeList, timestamp, zoneName } from './primitives.ts'
+
+const url = z.string().min(1).max(2048)
+const parameterName = z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/, 'must be 1 to 64 of A-Z, a-z, 0-9, _ . and -')
+const parameterMap = z.record(parameterName, z.string().max(2048))
+
+/** Extra authorization parameters (any string-valued name), plus the named knobs. */
+export const profileParams = z
+  .object({
+    skip_scope_on_auth: z.boolean().optional().describe('Send no `scope` to the authorization endpoint'),
+    skip_scope_on_exchange: z
+      .boolean()
+      .optional()
+      .describe('Send no `scope` to the token endpoint (the default); false sends it, for providers that demand it'),
+    token_params: parameterMap.optional().describe('Extra parameters of the code exchange'),
+    refresh_params: parameterMap.optional().describe('Extra parameters of a refresh'),
+    response_mode: z.enum(['query', 'form_post']).optional(),
+  })
+  .catchall(z.string().max(2048))
+
+const alias = line(64)
+
+const optionalFields = {
+  aliases: z.array(alias).max(20).optional().describe('Other names, found case-insensitively'),
+  zones: z.array(zoneName).max(100).optional().describe('Zones that may start handshakes; none means all'),
+  description: line(1000).optional(),
+  category: line(64).optional(),
+  auth_type: z.enum(['oauth2']).optional(),
+  issuer: url.optional().describe('Issuer identifier, exactly as the provider writes it'),
+  enable_discovery: z
+    .boolean()
+    .optional()
+    .describe("Take the endpoints from the issuer's metadata (default: when there is an issuer and no token_url)"),
+  auth_url: url.optional(),
+  token_url: url.optional(),
+  jwks_uri: url.optional(),
+  id_token_signed_response_alg: z
+    .enum(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'])
+    .optional()
+    .describe('The one algorithm accepted for ID tokens (RS256)'),
+  issuer_template: url
+    .optional()
+    .describe('Issuer of ID tokens where it holds the tenant: `{tenantid}` stands for the verified `tid`'),
+  allowed_tenants: z.array(line(128)).max(200).optional(),
+  auth_header: z.enum(['client_secret_post', 'client_secret_basic', 'none']).optional(),
+  scopes: scopeList.optional(),
+  scope_separator: z.string().min(1).max(3).optional().describe('Between scopes in requests and answers (a space)'),
+  enforce_scopes: z.boolean().optional().describe('Refuse scopes that the profile does not list (true)'),
+  api_base_url: url.optional(),
+  user_info_endpoint: url.optional(),
+  expose_id_token: z.boolean().optional(),
+  distinct_redirect_uri: z
+    .boolean()
+    .optional()
+    .describe('Give this profile a callback path of its own (RFC 9700 §4.4)'),
+  pkce: z.enum(['required', 'disabled']).optional(),
+  default_expires_in: z
+    .int()
+    .min(1)
+    .max(315_360_000)
+    .optional()
+    .describe('Seconds, where the provider gives no expires_in'),
+  fatal_refresh_errors: z
+    .array(line(64))
+    .max(20)
+    .optional()
+    .describe('Error codes that, like invalid_grant, end the grant'),
+  keep_token_fields: z
+    .array(parameterName)
+    .max(20)
+    .optional()
+    .describe('Fields of the token answer handed to agents under `extra`'),
+  keep_callback_params: z
+    .array(parameterName)
+    .max(20)
+    .optional()
+    .describe('Parameters of the callback handed to agents under `extra`'),
+  params: profileParams.optional(),
+}
+
+const clientSecret = z.string().min(1).max(4096).describe('Sealed at rest, never answered')
+
+/** What an operator sends to create or replace a profile. */
+export const providerProfileInput = z
+  .strictObject({ name: providerName, client_id: line(512), client_secret: clientSecret.optional(), ...optionalFields })
+  .meta({ id: 'ProviderProfileInput' })
+
+/** POST takes the profile bare or wrapped in `profile`. */
+export const createProviderBody = z.union([z.strictObject({ profile: providerProfileInput }), providerProfileInput])
+
+const revision = z
+  .int()
+  .min(1)
+  .describe('Counts the changes of a profile; given with a change, the change is refused when it is no longer current')
+
+export const replaceProviderBody = providerProfileInput.extend({ revision: revision.optional() })
+
+const nullable = <T extends Record<string, z.ZodType>>(fields: T) =>
+  Object.fromEntries(Object.entries(fields).map(([name, schema]) => [name, schema.nullable()])) as {
+    [K in keyof T]: z.ZodNullable<T[K]>
+  }
+
+/** PATCH changes what it names; `null` takes a field back to its default. */
+export const patchProviderBody = z
+  .strictObject({
+    name: providerName.optional(),
+    client_id: line(512).optional(),
+    client_secret: clientSecret.nullable().optional(),
+    revision: revision.optional(),
+    ...nullable(optionalFields),
+  })
+  .meta({ id: 'ProviderProfilePatch' })
+
+/** A profile as answered: everything but the secret, with what follows from it. */
+export const providerProfile = z
+  .object({
+    id: recordId,
+    name: providerName,
+    client_id: z.string(),
+    has_client_secret: z.boolean(),
+    revision: z.int(),
+    redirect_uri: z.string().describe('Register exactly this at the provider'),
+    created_at: timestamp,
+    updated_at: timestamp,
+    ...optionalFields,
+  })
+  .meta({ id: 'ProviderProfile' })
+
+export const createdProvider = z.object({ id: recordId, message: z.string(), redirect_uri: z.string() })
+
+export const providerList = z.array(z.object({ id: recordId, name: providerName }))
+
+export const providerMetadata = z
+  .record(
+    z.string(),
+    z.record(
+      z.string(),
+      z.object({
+        id: recordId,
+        api_base_url: z.string().nullable(),
+        user_info_endpoint: z.string().nullable(),
+        scopes: z.array(z.string()),
+        description: z.string().nullable(),
+        category: z.string().nullable(),
+      }),
+    ),
+  )
+  .describe('By auth_type, then by name')
+
+export const aliasParams = z.strictObject({ id: recordId, alias })
+
+export type ProviderProfileInput = z.infer<typeof providerProfileInput>
+export type ProviderProfilePatch = z.infer<typeof patchProviderBody>
+export type ProviderProfile = z.infer<typeof providerProfile>
