@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { line, providerName, recordId, scopeList, stateToken, timestamp, zoneName } from './primitives.ts'
+import { line, recordId, scopeList, stateToken, timestamp, zoneName } from './primitives.ts'
 
 const maxMetadataBytes = 16_384
 
