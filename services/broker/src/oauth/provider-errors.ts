@@ -18,7 +18,12 @@ export class ProviderError extends Error {
   constructor(
     kind: ProviderErrorKind,
     reason: string,
-    options: { readonly oauthError?: string; readonly status?: number; readonly retryAfterSeconds?: number; readonly cause?: unknown } = {},
+    options: {
+      readonly oauthError?: string
+      readonly status?: number
+      readonly retryAfterSeconds?: number
+      readonly cause?: unknown
+    } = {},
   ) {
     super(reason, { cause: options.cause })
     this.kind = kind

@@ -1,0 +1,60 @@
+/** The events of security.md A3. The list is open: a new feature adds its own. */
+export type AuditEventName =
+  | 'provider.created'
+  | 'provider.updated'
+  | 'provider.deleted'
+  | 'connection.requested'
+  | 'oauth_flow_completed'
+  | 'oauth_error'
+  | 'state_verification_failed'
+  | 'token_exchange_failed'
+  | 'id_token_verification_failed'
+  | 'token_retrieved'
+  | 'token_retrieval_failed'
+  | 'token_refreshed'
+  | 'token_refresh_failed'
+  | 'token_refresh_fatal'
+  | 'access.denied'
+  | 'vault.integrity_failed'
+
+export type ActorKind = 'agent' | 'operator' | 'gateway' | 'browser' | 'system'
+
+/** Who asked, as far as the Broker verified it, and from where. */
+export type Origin = {
+  readonly actorKind: ActorKind
+  readonly actorId: string | undefined
+  readonly address: string | undefined
+  readonly userAgent: string | undefined
+  readonly requestId: string | undefined
+}
+
+/** Nobody asked: the Broker does it of its own accord. */
+export const systemOrigin: Origin = {
+  actorKind: 'system',
+  actorId: undefined,
+  address: undefined,
+  userAgent: undefined,
+  requestId: undefined,
+}
+
+export type AuditEvent = {
+  readonly event: AuditEventName
+  /** `success`, or the error code of the failure. */
+  readonly outcome: string
+  readonly origin: Origin
+  readonly zone?: string | undefined
+  readonly connectionId?: string | undefined
+  readonly providerId?: string | undefined
+  readonly tokenVersion?: number | undefined
+  /** Facts for the reader: codes and names, never a secret and never a provider's text (P5). */
+  readonly data?: Readonly<Record<string, unknown>> | undefined
+}
+
+const maxTextLength = 512
+
+/**
+ * Makes foreign text storable whatever it holds: valid Unicode, no NUL (PostgreSQL refuses it), cut at 512 code units.
+ * No input may suppress its own record (A2).
+ */
+export const cleanText = (text: string | undefined): string | null =>
+  text === undefined ? null : text.slice(0, maxTextLength).toWellFormed().replaceAll('\0', '')

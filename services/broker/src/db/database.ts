@@ -1,0 +1,104 @@
+import { AppError } from '@nexus/service'
+import pg from 'pg'
+import { translateDatabaseError } from './database-errors.ts'
+import type { Sql } from './sql.ts'
+
+/** Runs statements; outside a transaction each one is its own. */
+export type Queryable = {
+  /** @throws AppError `unavailable` where the database is away; pg's own error where the statement is at fault. */
+  query<Row extends pg.QueryResultRow>(statement: Sql): Promise<readonly Row[]>
+}
+
+export type Database = Queryable & {
+  /** Runs `work` between BEGIN and COMMIT on one connection. Never call a provider inside (R8). */
+  transaction<Result>(work: (transaction: Queryable) => Promise<Result>): Promise<Result>
+  close(): Promise<void>
+  readonly waiting: () => number
+  readonly connections: () => number
+}
+
+export type DatabaseOptions = {
+  readonly url: string
+  readonly maxConnections: number
+  readonly statementTimeoutMs: number
+  readonly applicationName: string
+  readonly onIdleError: (error: Error) => void
+}
+
+// beyond this many waiting for a connection, more waiting only turns a slow answer into a timeout (R8)
+const maxWaiting = 500
+const connectTimeoutMs = 5_000
+
+/** Opens the pool. Connects lazily: a database that is away at the start is a 503 later, not a crash. */
+export const openDatabase = (options: DatabaseOptions): Database => {
+  const pool = new pg.Pool({
+    connectionString: options.url,
+    max: options.maxConnections,
+    connectionTimeoutMillis: connectTimeoutMs,
+    // a server that vanished without a word is noticed by the client's own clock
+    query_timeout: options.statementTimeoutMs + 5_000,
+    application_name: options.applicationName,
+    keepAlive: true,
+    onConnect: async (client) => {
+      // by SET and not as startup parameters, which transaction poolers refuse
+      await client.query(
+        `set statement_timeout = ${options.statementTimeoutMs}; set idle_in_transaction_session_timeout = ${options.statementTimeoutMs}; set synchronous_commit = on; set timezone = 'UTC'`,
+      )
+    },
+  })
+  pool.on('error', options.onIdleError)
+
+  const refuseWhenFull = (): void => {
+    if (pool.waitingCount >= maxWaiting) {
+      throw new AppError('unavailable', 'The service is overloaded; try again shortly.', { retryAfterSeconds: 1 })
+    }
+  }
+
+  return {
+    async query<Row extends pg.QueryResultRow>(statement: Sql) {
+      refuseWhenFull()
+      return runOn<Row>(pool, statement)
+    },
+    async transaction(work) {
+      refuseWhenFull()
+      const client = await pool.connect().catch(rethrow)
+      return inTransaction(client, work)
+    },
+    close: () => pool.end(),
+    waiting: () => pool.waitingCount,
+    connections: () => pool.totalCount,
+  }
+}
+
+const rethrow = (error: unknown): never => {
+  throw translateDatabaseError(error)
+}
+
+const runOn = async <Row extends pg.QueryResultRow>(
+  target: pg.Pool | pg.PoolClient,
+  statement: Sql,
+): Promise<readonly Row[]> => {
+  const result = await target.query<Row>(statement.text, [...statement.values]).catch(rethrow)
+  return result.rows
+}
+
+const inTransaction = async <Result>(
+  client: pg.PoolClient,
+  work: (transaction: Queryable) => Promise<Result>,
+): Promise<Result> => {
+  try {
+    await client.query('begin')
+    const result = await work({ query: (statement) => runOn(client, statement) })
+    await client.query('commit')
+    client.release()
+    return result
+  } catch (error) {
+    // a connection whose rollback fails is not given back: it may hold an open transaction
+    const rollback = await client.query('rollback').then(
+      () => undefined,
+      (failure: Error) => failure,
+    )
+    client.release(rollback)
+    throw translateDatabaseError(error)
+  }
+}

@@ -1,0 +1,37 @@
+/** A statement with its parameters apart from its text: what `pg` takes. */
+export type Sql = { readonly text: string; readonly values: readonly unknown[] }
+
+/**
+ * Builds a parameterised statement: every `${value}` becomes `$n`, never text.
+ * Another `Sql` in a place is spliced in with its own parameters renumbered, so conditions can be composed.
+ * Cast parameters in the statement (`${id}::uuid`): PostgreSQL then never has to guess a type.
+ */
+export const sql = (strings: TemplateStringsArray, ...values: readonly unknown[]): Sql => {
+  const collected: unknown[] = []
+  let text = strings[0] ?? ''
+  values.forEach((value, index) => {
+    if (isSql(value)) text += renumber(value, collected)
+    else text += `$${collected.push(value)}`
+    text += strings[index + 1] ?? ''
+  })
+  return { text, values: collected }
+}
+
+const fragments = new WeakSet<Sql>()
+
+/** A piece of a statement that may be spliced into another. */
+export const fragment = (strings: TemplateStringsArray, ...values: readonly unknown[]): Sql => {
+  const made = sql(strings, ...values)
+  fragments.add(made)
+  return made
+}
+
+// membership, not shape: an object that merely looks like a fragment stays a parameter
+const isSql = (value: unknown): value is Sql =>
+  typeof value === 'object' && value !== null && fragments.has(value as Sql)
+
+const renumber = (piece: Sql, collected: unknown[]): string => {
+  const offset = collected.length
+  collected.push(...piece.values)
+  return piece.text.replaceAll(/\$(\d+)/g, (_, n: string) => `$${Number(n) + offset}`)
+}
