@@ -1,0 +1,21 @@
+export { parseCidrs } from './cidrs.ts'
+export type { Cidrs } from './cidrs.ts'
+export {
+  booleanFlag,
+  cidrList,
+  cidrListOrFlag,
+  commaList,
+  host,
+  httpOrigin,
+  httpUrl,
+  logLevel,
+  nodeEnv,
+  oneOf,
+  port,
+  positiveInteger,
+  text,
+} from './fields.ts'
+export { ConfigError, readConfig } from './read-config.ts'
+export type { ReadConfigOptions } from './read-config.ts'
+export { Secret } from './secret.ts'
+export { apiKey, apiKeyList, keyList32, optionalKey32, requiredKey32, secretUrl } from './secret-fields.ts'
