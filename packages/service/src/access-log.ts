@@ -1,0 +1,28 @@
+import type { FastifyRequest } from 'fastify'
+import type { ZodApp } from './zod-app.ts'
+
+/**
+ * Echoes the request id and writes one line per answered request: the route's pattern, never the URL, which carries
+ * tickets, codes and states (duty H9).
+ */
+export function installAccessLog(app: ZodApp): void {
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id)
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    const milliseconds = Math.round(reply.elapsedTime)
+    request.log.info({ ...describeRequest(request), status: reply.statusCode, ms: milliseconds }, 'request answered')
+  })
+  app.addHook('onRequestAbort', async (request) => {
+    request.log.info(describeRequest(request), 'client went away before the answer')
+  })
+}
+
+function describeRequest(request: FastifyRequest) {
+  return {
+    method: request.method,
+    route: request.routeOptions.url ?? 'unmatched',
+    caller: request.callerKind,
+    error_code: request.errorCode,
+  }
+}

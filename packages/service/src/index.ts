@@ -1,0 +1,30 @@
+import './http-augmentation.ts'
+
+export { AppError, isAppError, type AppErrorOptions, type ErrorDetails } from './app-error.ts'
+export { clientAddress, normalizeAddress } from './client-address.ts'
+export type { ConnectionLimits } from './connection-limit.ts'
+export { createServer, type ServerOptions, type ServerTimeouts } from './create-server.ts'
+export { answerError, type ErrorHandlerOptions } from './error-handler.ts'
+export { registerHealth, type HealthOptions, type Readiness } from './health.ts'
+export { escapeHtml, html, type SafeHtml } from './html.ts'
+export { maxJsonDepth, parseJson } from './json-body.ts'
+export { createLogger, type Logger, type LoggerOptions, type LogLevel } from './logger.ts'
+export { createMetrics, renderMetrics, type Metrics } from './metrics.ts'
+export { buildOpenApi, registerOpenApi, type OpenApiInfo, type SecurityScheme } from './openapi.ts'
+export { englishTexts, type PageKind, type PageText, type PageTexts } from './page-texts.ts'
+export { pageStylesheet, pageStylesheetPath } from './page-stylesheet.ts'
+export { problemPage, renderPage, sendPage, type Page, type ProblemPageOptions } from './pages.ts'
+export {
+  createRateLimiter,
+  rateLimitKey,
+  type RateLimiter,
+  type RateLimiterOptions,
+  type RateLimitOutcome,
+} from './rate-limiter.ts'
+export { createRedis, type RedisHandle, type RedisOptions } from './redis.ts'
+export { runService, type RunningService, type RunOptions } from './run-service.ts'
+export { setSecurityHeaders, type PageHeaderOptions } from './security-headers.ts'
+export { serializeError, type SerializedError } from './serialize-error.ts'
+export { findParameterFault, installFormParser, parseParameters, type Parameters } from './strict-parameters.ts'
+export { createUuidV7 } from './uuid-v7.ts'
+export type { ZodApp } from './zod-app.ts'
