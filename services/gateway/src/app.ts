@@ -1,0 +1,84 @@
+import type { StateSigner } from '@nexus/crypto'
+import {
+  createRateLimiter,
+  createServer,
+  registerHealth,
+  registerOpenApi,
+  type Logger,
+  type Metrics,
+  type RedisHandle,
+  type ZodApp,
+} from '@nexus/service'
+import type { BrokerClient } from './broker/broker-client.ts'
+import type { GatewayConfig } from './config.ts'
+import { rememberReadiness } from './health/broker-readiness.ts'
+import { installAuthentication } from './http/authenticate-caller.ts'
+import { installClientAddress } from './http/caller-facts.ts'
+import { registerOperatorRoutes } from './http/operator-routes.ts'
+import { openApiInfo } from './open-api-info.ts'
+import { registerPublicAuth } from './public-auth/routes.ts'
+import { registerRestRoutes } from './rest/routes.ts'
+
+export type GatewayDeps = {
+  readonly config: Pick<
+    GatewayConfig,
+    | 'ALLOWED_CIDRS'
+    | 'AUTH_RATE_LIMIT_PER_MINUTE'
+    | 'BROKER_API_KEY'
+    | 'REDIRECT_PATH'
+    | 'REQUIRE_BEARER'
+    | 'TRUSTED_PROXIES'
+  >
+  readonly logger: Logger
+  readonly metrics: Metrics
+  readonly broker: BrokerClient
+  readonly verifyState: StateSigner['verify']
+  /** undefined: limits are counted in this process alone. */
+  readonly redis: Pick<RedisHandle, 'client' | 'ping'> | undefined
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+}
+
+/** The Gateway from outside to inside: what every request meets, then every route there is. */
+export async function buildApp(deps: GatewayDeps): Promise<ZodApp> {
+  const { config, broker, logger, metrics, verifyState, now } = deps
+  const app = createServer({
+    logger,
+    metrics,
+    connections: { isShared: (address) => config.TRUSTED_PROXIES.contains(address) },
+  })
+  await registerOpenApi(app, openApiInfo)
+  installClientAddress(app, config.TRUSTED_PROXIES)
+  installAuthentication(app, {
+    requireBearer: config.REQUIRE_BEARER,
+    allowedCidrs: config.ALLOWED_CIDRS,
+    operationsKey: config.BROKER_API_KEY,
+  })
+
+  registerHealth(app, { ready: checkReadiness(deps) })
+  registerOperatorRoutes(app, metrics)
+  await app.register(async (scope) => registerRestRoutes(scope, { broker, verifyState }))
+  await app.register(async (scope) =>
+    registerPublicAuth(scope, {
+      broker,
+      states: { verify: verifyState, now },
+      redirectPath: config.REDIRECT_PATH,
+      limiter: createRateLimiter({
+        redis: deps.redis?.client,
+        perMinute: config.AUTH_RATE_LIMIT_PER_MINUTE,
+        prefix: 'nexus:gateway:auth',
+        now,
+      }),
+    }),
+  )
+  return app
+}
+
+function checkReadiness({ broker, redis }: GatewayDeps) {
+  const isBrokerReady = rememberReadiness(() => broker.isReady(), performance.now.bind(performance))
+  return async () => {
+    const [isReady, redisAnswers] = await Promise.all([isBrokerReady(), redis?.ping()])
+    const redisHealth = redisAnswers === undefined ? 'n/a' : redisAnswers ? 'ok' : 'away'
+    return { ok: isReady, checks: { broker: isReady ? 'ok' : 'away', redis: redisHealth } }
+  }
+}
