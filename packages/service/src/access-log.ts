@@ -1,4 +1,4 @@
-import type { FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { ZodApp } from './zod-app.ts'
 
 /**
@@ -10,12 +10,17 @@ export function installAccessLog(app: ZodApp): void {
     reply.header('x-request-id', request.id)
   })
   app.addHook('onResponse', async (request, reply) => {
-    const milliseconds = Math.round(reply.elapsedTime)
-    request.log.info({ ...describeRequest(request), status: reply.statusCode, ms: milliseconds }, 'request answered')
+    logAnswer(request, reply)
   })
   app.addHook('onRequestAbort', async (request) => {
     request.log.info(describeRequest(request), 'client went away before the answer')
   })
+}
+
+/** Exported for answers that no hook sees: those to URLs that the router refuses. */
+export function logAnswer(request: FastifyRequest, reply: FastifyReply): void {
+  const milliseconds = Math.round(reply.elapsedTime)
+  request.log.info({ ...describeRequest(request), status: reply.statusCode, ms: milliseconds }, 'request answered')
 }
 
 function describeRequest(request: FastifyRequest) {

@@ -2,14 +2,14 @@ import './http-augmentation.ts'
 import { randomBytes } from 'node:crypto'
 import { fastify, LogController, type FastifyBaseLogger } from 'fastify'
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
-import { installAccessLog } from './access-log.ts'
+import { installAccessLog, logAnswer } from './access-log.ts'
 import { answerClientError } from './client-error.ts'
 import { limitConnections, type ConnectionLimits } from './connection-limit.ts'
 import { installDrain } from './drain.ts'
 import { answerError, installErrorHandler, type ErrorHandlerOptions } from './error-handler.ts'
 import { installJsonParser } from './json-body.ts'
 import type { Logger } from './logger.ts'
-import { observeRequests, type Metrics } from './metrics.ts'
+import { observeAnswer, observeRequests, type Metrics } from './metrics.ts'
 import { createRequestIds } from './request-id.ts'
 import { installSecurityHeaders } from './security-headers.ts'
 import { installQueryCheck, parseParameters } from './strict-parameters.ts'
@@ -111,6 +111,8 @@ function instantiate(options: ServerOptions) {
     clientErrorHandler: (error, socket) => answerClientError(error, socket, { logger: options.logger, createId }),
     frameworkErrors: (error, request, reply) => {
       answerError(error, request, reply.header('x-request-id', request.id), options.errors)
+      logAnswer(request, reply)
+      if (options.metrics !== undefined) observeAnswer(options.metrics, request, reply)
     },
   })
 }

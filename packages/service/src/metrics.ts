@@ -1,3 +1,4 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { collectDefaultMetrics, Counter, Histogram, Registry } from 'prom-client'
 import type { ZodApp } from './zod-app.ts'
 
@@ -33,14 +34,16 @@ export function createMetrics(service: string): Metrics {
   }
 }
 
-/** Counts by the route's pattern, so that no id a caller invents becomes a label (duty L3). */
 export function observeRequests(app: ZodApp, metrics: Metrics): void {
-  app.addHook('onResponse', async (request, reply) => {
-    const route = request.routeOptions.url ?? 'unmatched'
-    const method = methodLabel(request.method)
-    metrics.requests.inc({ route, method, status_class: `${Math.floor(reply.statusCode / 100)}xx` })
-    metrics.durations.observe({ route, method }, reply.elapsedTime / 1000)
-  })
+  app.addHook('onResponse', async (request, reply) => observeAnswer(metrics, request, reply))
+}
+
+/** Counts by the route's pattern, so that no id a caller invents becomes a label (duty L3). */
+export function observeAnswer(metrics: Metrics, request: FastifyRequest, reply: FastifyReply): void {
+  const route = request.routeOptions.url ?? 'unmatched'
+  const method = methodLabel(request.method)
+  metrics.requests.inc({ route, method, status_class: `${Math.floor(reply.statusCode / 100)}xx` })
+  metrics.durations.observe({ route, method }, reply.elapsedTime / 1000)
 }
 
 /** The Prometheus text and its content type, for the service's own guarded `/metrics` route. */

@@ -17,7 +17,7 @@ const parameterNames = [
 /** Shapes of secrets that may stand inside a longer text: a URL in a library's message, a header that was quoted. */
 const rules: readonly Rule[] = [
   [/\b(Bearer|Basic|DPoP)\s+[A-Za-z0-9._~+/=-]{6,}/gi, `$1 ${redacted}`],
-  [new RegExp(`([?&#;\\s"'](?:${parameterNames})=)[^&\\s"'\\\\#;]+`, 'gi'), `$1${redacted}`],
+  [new RegExp(`(?<![\\w-])((?:${parameterNames})=)[^&\\s"'\\\\#;]+`, 'gi'), `$1${redacted}`],
   [/(\/auth\/connect\/)[A-Za-z0-9_%-]+/g, `$1${redacted}`],
   [/(?<![\w-])eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*){1,3}/g, redacted],
   [/(\b[a-z][a-z0-9+.-]{0,20}:\/\/[^\s/:@"\\]*:)[^\s@"\\]+@/gi, `$1${redacted}@`],

@@ -1,0 +1,75 @@
+import { expect, test } from 'vitest'
+import { createServer } from './create-server.ts'
+import { html } from './html.ts'
+import { createLogger } from './logger.ts'
+import { pageStylesheet, pageStylesheetPath } from './page-stylesheet.ts'
+import { englishTexts, type PageKind } from './page-texts.ts'
+import { problemPage, renderPage, sendPage } from './pages.ts'
+
+const logger = createLogger({ level: 'silent', service: 'test' })
+const kinds = Object.keys(englishTexts.pages) as PageKind[]
+
+test.each(kinds)('the page %s says what happened and what to do next, and needs no script', (kind) => {
+  const { markup } = problemPage(kind, { requestId: 'abcdefgh' })
+  const text = englishTexts.pages[kind]
+  for (const words of [text.title, text.heading, text.happened, text.next, 'abcdefgh']) expect(markup).toContain(words)
+  expect(markup).toMatch(/^<!doctype html>/)
+  expect(markup).not.toMatch(/<script|style=|onclick|https?:/)
+  expect(markup).toContain(pageStylesheetPath)
+})
+
+test('foreign words in a page are shown, never run', () => {
+  const name = '<img src=x onerror=alert(1)>'
+  const { markup } = renderPage({ title: name, heading: name, lang: '"><x', body: html`<p>${name}</p>` })
+  expect(markup).not.toContain('<img')
+  expect(markup).not.toContain('"><x')
+})
+
+test('a translation brings its own language and direction', () => {
+  const texts = { ...englishTexts, lang: 'ar', dir: 'rtl' as const }
+  expect(problemPage('completed', { texts }).markup).toMatch(/<html lang="ar" dir="rtl">/)
+})
+
+test('the stylesheet fetches nothing and knows dark mode', () => {
+  expect(pageStylesheet).not.toMatch(/url\(|@import/)
+  expect(pageStylesheet).toContain('prefers-color-scheme: dark')
+  expect(pageStylesheet).toContain(':focus-visible')
+  expect(pageStylesheet).not.toMatch(/[^-](left|right|width):/)
+})
+
+test('[H9] every answer carries the headers: pages, redirects, errors, unknown routes, refused URLs', async () => {
+  const app = createServer({ logger })
+  app.get('/auth/page', (_request, reply) => sendPage(reply, 200, problemPage('completed')))
+  app.get('/auth/redirect', (_request, reply) => reply.redirect('https://app.example/done', 303))
+  app.get('/auth/error', () => Promise.reject(new Error('inside')))
+  const urls = [
+    '/auth/page',
+    '/auth/redirect',
+    '/auth/error',
+    '/auth/nowhere',
+    '/auth/%zz',
+    '/auth/page?a=1&a=2',
+    '/%61uth/page',
+  ]
+  for (const url of urls) {
+    const { headers } = await app.inject(url)
+    expect(headers, url).toMatchObject({
+      'referrer-policy': 'no-referrer',
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+      'content-security-policy':
+        "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    })
+  }
+})
+
+test('[H9] a page whose form ends elsewhere widens form-action and nothing else', async () => {
+  const app = createServer({ logger })
+  app.get('/auth/page', (_request, reply) =>
+    sendPage(reply, 200, problemPage('completed'), { formAction: "'self' https:" }),
+  )
+  const { headers } = await app.inject('/auth/page')
+  expect(headers['content-security-policy']).toContain(
+    "form-action 'self' https:; base-uri 'none'; frame-ancestors 'none'",
+  )
+})
