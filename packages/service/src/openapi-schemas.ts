@@ -5,11 +5,17 @@ export type JsonSchema = Record<string, unknown>
 export type Direction = 'input' | 'output'
 
 export type SchemaCollector = {
-  /** The JSON Schema of a zod schema; schemas with an `id` in their metadata become references to `components`. */
+  /** The JSON Schema of a zod schema; schemas with an `id` in their metadata become references, named later. */
   readonly convert: (schema: z.core.$ZodType, direction: Direction) => JsonSchema
   /** What a reference of `convert` points at, for places where OpenAPI wants the schema itself. */
   readonly resolve: (schema: JsonSchema) => JsonSchema
-  readonly components: () => Record<string, JsonSchema>
+  /** The components, named, and a function that points the references of a document at them. */
+  readonly finish: () => Finished
+}
+
+export type Finished = {
+  readonly components: Record<string, JsonSchema>
+  readonly renameReferences: (document: unknown) => unknown
 }
 
 const componentPrefix = '#/components/schemas/'
@@ -18,9 +24,12 @@ const definitionPrefix = '#/$defs/'
 /**
  * Collects named schemas while routes are converted: only what a route of this service uses becomes a component. The
  * type provider's own transform lists every schema of the process and refuses names that end in `Input`.
+ *
+ * One schema may read differently from how it answers (defaults, say). Both forms are kept until all are known; then an
+ * answered form has the plain name, and so has one that is only read; one that is both and differs gets `Input`.
  */
 export function createSchemaCollector(): SchemaCollector {
-  const components = new Map<string, JsonSchema>()
+  const collected = new Map<string, JsonSchema>()
 
   function convert(schema: z.core.$ZodType, direction: Direction): JsonSchema {
     // wrapped, so that a named schema stands among the definitions even when it is the root
@@ -33,52 +42,66 @@ export function createSchemaCollector(): SchemaCollector {
         if (direction === 'output' && jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties
       },
     })
-    const definitions = Object.entries(readObject(document['$defs']))
-    const names = new Map(definitions.map(([name, definition]) => [name, nameFor(name, definition, direction)]))
-    for (const [name, definition] of definitions) {
-      components.set(names.get(name) ?? name, readObject(pointAtComponents(withoutId(definition), names)))
+    const point = (reference: string): string => reference.replace(definitionPrefix, `${componentPrefix}${direction}:`)
+    for (const [name, definition] of Object.entries(readObject(document['$defs']))) {
+      const { id: _id, ...rest } = readObject(mapReferences(definition, point))
+      collected.set(`${direction}:${name}`, rest)
     }
-    return readObject(pointAtComponents(readObject(document.properties)['root'], names))
-  }
-
-  /** What a service reads and what it answers may differ under one name (defaults, say): the later one gets a suffix. */
-  function nameFor(name: string, definition: unknown, direction: Direction): string {
-    const known = components.get(name)
-    const plain = JSON.stringify(pointAtComponents(withoutId(definition), new Map()))
-    if (known === undefined || JSON.stringify(known) === plain) return name
-    return `${name}${direction === 'input' ? 'Input' : 'Output'}`
+    return readObject(mapReferences(readObject(document.properties)['root'], point))
   }
 
   return {
     convert,
     resolve: (schema) => {
       const reference = schema['$ref']
-      if (typeof reference !== 'string') return schema
-      return components.get(reference.slice(componentPrefix.length)) ?? schema
+      return (typeof reference === 'string' && collected.get(reference.slice(componentPrefix.length))) || schema
     },
-    components: () => Object.fromEntries(components),
+    finish: () => nameComponents(collected),
   }
 }
 
-function pointAtComponents(value: unknown, names: ReadonlyMap<string, string>): unknown {
-  if (Array.isArray(value)) return value.map((item) => pointAtComponents(item, names))
+function nameComponents(collected: ReadonlyMap<string, JsonSchema>): Finished {
+  const nameOf = (key: string): string => {
+    const [direction, name = ''] = key.split(':')
+    return direction === 'input' && hasTwoForms(collected, name) ? `${name}Input` : name
+  }
+  const rename = (reference: string): string =>
+    reference.startsWith(componentPrefix)
+      ? `${componentPrefix}${nameOf(reference.slice(componentPrefix.length))}`
+      : reference
+  const renameReferences = (value: unknown): unknown => mapReferences(value, rename)
+
+  const components: Record<string, JsonSchema> = {}
+  for (const [key, schema] of collected) {
+    const [name, renamed] = [nameOf(key), readObject(renameReferences(schema))]
+    const taken = components[name]
+    if (taken !== undefined && JSON.stringify(taken) !== JSON.stringify(renamed)) {
+      throw new Error(`two different schemas would be called ${name} in the OpenAPI document`)
+    }
+    components[name] = renamed
+  }
+  return { components, renameReferences }
+}
+
+/** Whether a schema reads and answers differently, in itself or in a schema it refers to. */
+function hasTwoForms(collected: ReadonlyMap<string, JsonSchema>, name: string, visited = new Set<string>()): boolean {
+  const [input, output] = [collected.get(`input:${name}`), collected.get(`output:${name}`)]
+  if (input === undefined || output === undefined || visited.has(name)) return false
+  const text = JSON.stringify(input)
+  if (text.replaceAll('schemas/input:', 'schemas/output:') !== JSON.stringify(output)) return true
+  visited.add(name)
+  const inner = text.matchAll(/schemas\/input:([^"]+)"/g)
+  return inner.some(([, innerName = '']) => hasTwoForms(collected, innerName, visited))
+}
+
+function mapReferences(value: unknown, map: (reference: string) => string): unknown {
+  if (Array.isArray(value)) return value.map((item) => mapReferences(item, map))
   if (typeof value !== 'object' || value === null) return value
   return Object.fromEntries(
     Object.entries(value).map(([key, inner]) =>
-      key === '$ref' && typeof inner === 'string' && inner.startsWith(definitionPrefix)
-        ? [key, componentReference(inner.slice(definitionPrefix.length), names)]
-        : [key, pointAtComponents(inner, names)],
+      key === '$ref' && typeof inner === 'string' ? [key, map(inner)] : [key, mapReferences(inner, map)],
     ),
   )
-}
-
-function componentReference(name: string, names: ReadonlyMap<string, string>): string {
-  return `${componentPrefix}${names.get(name) ?? name}`
-}
-
-function withoutId(definition: unknown): unknown {
-  const { id: _id, ...rest } = readObject(definition)
-  return rest
 }
 
 function readObject(value: unknown): JsonSchema {

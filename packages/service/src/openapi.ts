@@ -29,9 +29,13 @@ export async function registerOpenApi(app: ZodApp, info: OpenApiInfo): Promise<v
     transform: ({ schema, url }) => ({ schema: convertRouteSchema(schema, collector), url }),
     transformObject: (document) => {
       if (!('openapiObject' in document)) return document.swaggerObject
+      const { components: schemas, renameReferences } = collector.finish()
+      const { components, paths } = document.openapiObject
       // the types of OpenAPI 3.0 and 3.1 differ too much for a new object to fit both
-      const components = { ...document.openapiObject.components, schemas: collector.components() }
-      return Object.assign(document.openapiObject, { components })
+      return Object.assign(document.openapiObject, {
+        components: { ...components, schemas },
+        paths: renameReferences(paths),
+      })
     },
   })
 }
