@@ -56,5 +56,6 @@ const maxTextLength = 512
  * Makes foreign text storable whatever it holds: valid Unicode, no NUL (PostgreSQL refuses it), cut at 512 code units.
  * No input may suppress its own record (A2).
  */
-export const cleanText = (text: string | undefined): string | null =>
-  text === undefined ? null : text.slice(0, maxTextLength).toWellFormed().replaceAll('\0', '')
+export function cleanText(text: string | undefined): string | null {
+  return text === undefined ? null : text.slice(0, maxTextLength).toWellFormed().replaceAll('\0', '')
+}

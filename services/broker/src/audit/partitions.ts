@@ -12,8 +12,8 @@ const dayMs = 86_400_000
  * `create … like` and then `attach` takes no lock that an insert would wait for; `create … partition of` would.
  * Many Brokers may do it at once: an advisory lock lets one pass at a time, and what exists is skipped.
  */
-export const ensurePartitions = async (database: Database): Promise<readonly string[]> =>
-  database.transaction(async (transaction) => {
+export async function ensurePartitions(database: Database): Promise<readonly string[]> {
+  return database.transaction(async (transaction) => {
     await transaction.query(sql`set local lock_timeout = '2s'`)
     await transaction.query(sql`select pg_advisory_xact_lock(hashtext('nexus:audit-partitions'))`)
     const now = await readDatabaseTime(transaction)
@@ -28,9 +28,10 @@ export const ensurePartitions = async (database: Database): Promise<readonly str
     }
     return made
   })
+}
 
 /** Whole days from now on for which both tables have partitions. */
-export const countDaysAhead = async (database: Queryable): Promise<number> => {
+export async function countDaysAhead(database: Queryable): Promise<number> {
   const now = await readDatabaseTime(database)
   const existing = await listPartitions(database)
   let days = 0
@@ -43,35 +44,43 @@ export const countDaysAhead = async (database: Queryable): Promise<number> => {
 }
 
 /** The partitions that should exist at `now`, by parent table. */
-export const wantedPartitions = (now: Date): readonly (readonly [string, readonly Partition[]])[] => [
-  ['audit_events', Array.from({ length: monthsAhead + 1 }, (_, n) => monthPartition(addMonths(now, n)))],
-  [
-    'audit_reads',
-    Array.from({ length: daysAhead + 1 }, (_, n) => dayPartition(new Date(startOfDay(now).getTime() + n * dayMs))),
-  ],
-]
+export function wantedPartitions(now: Date): readonly (readonly [string, readonly Partition[]])[] {
+  return [
+    ['audit_events', Array.from({ length: monthsAhead + 1 }, (_, n) => monthPartition(addMonths(now, n)))],
+    [
+      'audit_reads',
+      Array.from({ length: daysAhead + 1 }, (_, n) => dayPartition(new Date(startOfDay(now).getTime() + n * dayMs))),
+    ],
+  ]
+}
 
-const startOfDay = (at: Date): Date => new Date(Date.UTC(at.getUTCFullYear(), at.getUTCMonth(), at.getUTCDate()))
-const addMonths = (at: Date, months: number): Date => new Date(Date.UTC(at.getUTCFullYear(), at.getUTCMonth() + months))
+function startOfDay(at: Date): Date {
+  return new Date(Date.UTC(at.getUTCFullYear(), at.getUTCMonth(), at.getUTCDate()))
+}
+function addMonths(at: Date, months: number): Date {
+  return new Date(Date.UTC(at.getUTCFullYear(), at.getUTCMonth() + months))
+}
 
-const monthPartition = (at: Date): Partition => {
+function monthPartition(at: Date): Partition {
   const from = addMonths(at, 0)
   return { name: `audit_events_${stamp(from, 7)}`, from, to: addMonths(at, 1) }
 }
 
-const dayPartition = (at: Date): Partition => {
+function dayPartition(at: Date): Partition {
   const from = startOfDay(at)
   return { name: `audit_reads_${stamp(from, 10)}`, from, to: new Date(from.getTime() + dayMs) }
 }
 
-const stamp = (at: Date, length: 7 | 10): string => at.toISOString().slice(0, length).replaceAll('-', '_')
+function stamp(at: Date, length: 7 | 10): string {
+  return at.toISOString().slice(0, length).replaceAll('-', '_')
+}
 
-const readDatabaseTime = async (database: Queryable): Promise<Date> => {
+async function readDatabaseTime(database: Queryable): Promise<Date> {
   const rows = await database.query<{ now: Date }>(sql`select now() as now`)
   return rows[0]?.now ?? new Date(Number.NaN)
 }
 
-const listPartitions = async (database: Queryable): Promise<ReadonlySet<string>> => {
+async function listPartitions(database: Queryable): Promise<ReadonlySet<string>> {
   const rows = await database.query<{ name: string }>(sql`
     select child.relname as name
       from pg_inherits
@@ -81,11 +90,7 @@ const listPartitions = async (database: Queryable): Promise<ReadonlySet<string>>
 }
 
 // identifiers and bounds cannot be parameters of DDL; these are made of digits and our own constants
-const createPartition = async (
-  transaction: Queryable,
-  parent: string,
-  { name, from, to }: Partition,
-): Promise<void> => {
+async function createPartition(transaction: Queryable, parent: string, { name, from, to }: Partition): Promise<void> {
   await transaction.query({ text: `create table if not exists ${name} (like ${parent} including all)`, values: [] })
   await transaction.query({
     text: `alter table ${parent} attach partition ${name} for values from ('${from.toISOString()}') to ('${to.toISOString()}')`,

@@ -31,11 +31,11 @@ export const supersededOutcome = 'superseded'
  * @param at database time of the lookup: with the ids it makes a repetition idempotent.
  * @throws AppError `unavailable`: nothing of the batch may be released.
  */
-export const recordReads = async (
+export async function recordReads(
   database: Database,
   at: string,
   records: readonly ReadRecord[],
-): Promise<ReadonlyMap<string, ReadVerdict>> => {
+): Promise<ReadonlyMap<string, ReadVerdict>> {
   try {
     return await insertReads(database, at, records)
   } catch (error) {
@@ -50,11 +50,11 @@ export const recordReads = async (
   }
 }
 
-const insertReads = async (
+async function insertReads(
   database: Database,
   at: string,
   records: readonly ReadRecord[],
-): Promise<ReadonlyMap<string, ReadVerdict>> => {
+): Promise<ReadonlyMap<string, ReadVerdict>> {
   const column = <T>(pick: (record: ReadRecord) => T): T[] => records.map(pick)
   const rows = await database.query<{ id: string; verdict: string }>(sql`
     with asked as materialized (

@@ -3,7 +3,7 @@ import { fragment, sql } from '../db/sql.ts'
 import { type AuditEvent, cleanText } from './audit-event.ts'
 
 /** Appends one event. Inside the transaction of what it tells of, so that neither exists without the other. */
-export const insertAuditEvent = async (database: Queryable, id: string, event: AuditEvent): Promise<void> => {
+export async function insertAuditEvent(database: Queryable, id: string, event: AuditEvent): Promise<void> {
   const { origin } = event
   await database.query(sql`
     insert into audit_events (id, at, event, outcome, zone, actor_kind, actor_id, connection_id, provider_id,
@@ -44,7 +44,7 @@ export type AuditFilter = {
 }
 
 /** One page of both audit tables, newest first. */
-export const selectAuditEvents = async (database: Queryable, filter: AuditFilter): Promise<readonly AuditRow[]> => {
+export async function selectAuditEvents(database: Queryable, filter: AuditFilter): Promise<readonly AuditRow[]> {
   const columns = fragment`id, at, at::text as position, event, outcome, zone, actor_kind, actor_id, connection_id, provider_id,
     token_version, address, user_agent, request_id, data`
   const condition = fragment`

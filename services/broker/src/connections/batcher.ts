@@ -20,14 +20,15 @@ type Waiting<Item, Result> = {
  * and holds what has come until then.
  * `run` answers for each item in order, with a result or the error that item alone failed with; when it throws, all fail.
  */
-export const createBatcher = <Item, Result extends NonNullable<unknown>>(
+export function createBatcher<Item, Result extends NonNullable<unknown>>(
   options: BatcherOptions<Item>,
   run: (items: readonly Item[]) => Promise<readonly (Result | Error)[]>,
-): ((item: Item) => Promise<Result>) => {
+): (item: Item) => Promise<Result> {
   const queue: Waiting<Item, Result>[] = []
   const queuedBy = new Map<string, number>()
   let running = 0
   let scheduled = false
+}
 
   const charge = (item: Item, change: 1 | -1): void => {
     const key = options.chargeTo(item)

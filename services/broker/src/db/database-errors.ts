@@ -19,11 +19,12 @@ const awaySqlStates = /^(08|53|57|58|40)...$|^25006$|^55P03$/
 const awayMessages =
   /^(Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client has encountered a connection error|Client was closed)/
 
-const codeOf = (error: unknown): string | undefined =>
-  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+}
 
 /** True where the database is away or overloaded, so that the same statement may succeed later. */
-export const isDatabaseAway = (error: unknown): boolean => {
+export function isDatabaseAway(error: unknown): boolean {
   const code = codeOf(error)
   if (code !== undefined && (awayNodeCodes.has(code) || awaySqlStates.test(code))) return true
   if (error instanceof AggregateError && error.errors.length > 0) return error.errors.every(isDatabaseAway)
@@ -31,16 +32,20 @@ export const isDatabaseAway = (error: unknown): boolean => {
 }
 
 /** True for SQLSTATE 22 (data) and 23 (integrity): the statement's own content is at fault. */
-export const isBadData = (error: unknown): boolean => /^2[23]...$/.test(codeOf(error) ?? '')
+export function isBadData(error: unknown): boolean {
+  return /^2[23]...$/.test(codeOf(error) ?? '')
+}
 
-export const isUniqueViolation = (error: unknown, constraint: string): boolean =>
-  codeOf(error) === '23505' && error instanceof Error && 'constraint' in error && error.constraint === constraint
+export function isUniqueViolation(error: unknown, constraint: string): boolean {
+  return codeOf(error) === '23505' && error instanceof Error && 'constraint' in error && error.constraint === constraint
+}
 
 /** The one border where errors of `pg` become ours: away is 503 with Retry-After, anything else stays what it is (R4). */
-export const translateDatabaseError = (error: unknown): unknown =>
-  isDatabaseAway(error)
+export function translateDatabaseError(error: unknown): unknown {
+  return isDatabaseAway(error)
     ? new AppError('unavailable', 'The database cannot be reached right now; try again shortly.', {
         cause: error,
         retryAfterSeconds: 2,
       })
     : error
+}

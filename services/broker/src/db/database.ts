@@ -30,7 +30,7 @@ const maxWaiting = 500
 const connectTimeoutMs = 5_000
 
 /** Opens the pool. Connects lazily: a database that is away at the start is a 503 later, not a crash. */
-export const openDatabase = (options: DatabaseOptions): Database => {
+export function openDatabase(options: DatabaseOptions): Database {
   const pool = new pg.Pool({
     connectionString: options.url,
     max: options.maxConnections,
@@ -70,22 +70,22 @@ export const openDatabase = (options: DatabaseOptions): Database => {
   }
 }
 
-const rethrow = (error: unknown): never => {
+function rethrow(error: unknown): never {
   throw translateDatabaseError(error)
 }
 
-const runOn = async <Row extends pg.QueryResultRow>(
+async function runOn<Row extends pg.QueryResultRow>(
   target: pg.Pool | pg.PoolClient,
   statement: Sql,
-): Promise<readonly Row[]> => {
+): Promise<readonly Row[]> {
   const result = await target.query<Row>(statement.text, [...statement.values]).catch(rethrow)
   return result.rows
 }
 
-const inTransaction = async <Result>(
+async function inTransaction<Result>(
   client: pg.PoolClient,
   work: (transaction: Queryable) => Promise<Result>,
-): Promise<Result> => {
+): Promise<Result> {
   try {
     await client.query('begin')
     const result = await work({ query: (statement) => runOn(client, statement) })

@@ -20,15 +20,17 @@ type Progress = (line: string) => void
  * The lock belongs to a session, so `databaseUrl` must not lead through a transaction pooler (DATABASE_DIRECT_URL).
  * @returns the names of the migrations that ran.
  */
-export const migrateUp = (databaseUrl: string, progress: Progress): Promise<readonly string[]> =>
-  run(databaseUrl, 'up', Number.POSITIVE_INFINITY, progress)
+export function migrateUp(databaseUrl: string, progress: Progress): Promise<readonly string[]> {
+  return run(databaseUrl, 'up', Number.POSITIVE_INFINITY, progress)
+}
 
 /** Undoes the last `count` migrations, and the data in them. */
-export const migrateDown = (databaseUrl: string, count: number, progress: Progress): Promise<readonly string[]> =>
-  run(databaseUrl, 'down', count, progress)
+export function migrateDown(databaseUrl: string, count: number, progress: Progress): Promise<readonly string[]> {
+  return run(databaseUrl, 'down', count, progress)
+}
 
 /** What has run and what has not; changes nothing, not even an empty database. */
-export const readMigrationStatus = async (databaseUrl: string): Promise<MigrationStatus> => {
+export async function readMigrationStatus(databaseUrl: string): Promise<MigrationStatus> {
   const files = await readdir(migrationsDirectory)
   const known = files
     .filter((file) => file.endsWith('.sql'))
@@ -38,7 +40,7 @@ export const readMigrationStatus = async (databaseUrl: string): Promise<Migratio
   return { applied, pending: known.filter((name) => !applied.includes(name)) }
 }
 
-const run = async (databaseUrl: string, direction: 'up' | 'down', count: number, progress: Progress) => {
+async function run(databaseUrl: string, direction: 'up' | 'down', count: number, progress: Progress) {
   const waiting = setTimeout(() => {
     progress('another migration is running; waiting for it to finish …')
   }, 1_000)
@@ -64,7 +66,7 @@ const run = async (databaseUrl: string, direction: 'up' | 'down', count: number,
   }
 }
 
-const readApplied = async (databaseUrl: string): Promise<readonly string[]> => {
+async function readApplied(databaseUrl: string): Promise<readonly string[]> {
   const client = new pg.Client({ connectionString: databaseUrl, connectionTimeoutMillis: 5_000 })
   await client.connect()
   try {

@@ -6,7 +6,7 @@ export type Sql = { readonly text: string; readonly values: readonly unknown[] }
  * Another `Sql` in a place is spliced in with its own parameters renumbered, so conditions can be composed.
  * Cast parameters in the statement (`${id}::uuid`): PostgreSQL then never has to guess a type.
  */
-export const sql = (strings: TemplateStringsArray, ...values: readonly unknown[]): Sql => {
+export function sql(strings: TemplateStringsArray, ...values: readonly unknown[]): Sql {
   const collected: unknown[] = []
   let text = strings[0] ?? ''
   values.forEach((value, index) => {
@@ -20,17 +20,18 @@ export const sql = (strings: TemplateStringsArray, ...values: readonly unknown[]
 const fragments = new WeakSet<Sql>()
 
 /** A piece of a statement that may be spliced into another. */
-export const fragment = (strings: TemplateStringsArray, ...values: readonly unknown[]): Sql => {
+export function fragment(strings: TemplateStringsArray, ...values: readonly unknown[]): Sql {
   const made = sql(strings, ...values)
   fragments.add(made)
   return made
 }
 
 // membership, not shape: an object that merely looks like a fragment stays a parameter
-const isSql = (value: unknown): value is Sql =>
-  typeof value === 'object' && value !== null && fragments.has(value as Sql)
+function isSql(value: unknown): value is Sql {
+  return typeof value === 'object' && value !== null && fragments.has(value as Sql)
+}
 
-const renumber = (piece: Sql, collected: unknown[]): string => {
+function renumber(piece: Sql, collected: unknown[]): string {
   const offset = collected.length
   collected.push(...piece.values)
   return piece.text.replaceAll(/\$(\d+)/g, (_, n: string) => `$${Number(n) + offset}`)

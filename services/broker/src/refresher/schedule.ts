@@ -16,20 +16,22 @@ const longestBackoffSeconds = 6 * 3_600
  * How long before its expiry a token is refreshed, in seconds, jittered so that tokens granted together do not come due
  * together; undefined for tokens that live under two minutes, which only reads refresh.
  */
-export const refreshLead = (lifetimeSeconds: number, { leadSeconds, random }: ScheduleSettings): number | undefined => {
+export function refreshLead(lifetimeSeconds: number, { leadSeconds, random }: ScheduleSettings): number | undefined {
   if (lifetimeSeconds < shortestAheadSeconds) return undefined
   const lead = Math.min(Math.max(leadSeconds, lifetimeSeconds / 10), lifetimeSeconds / 2, daySeconds)
   return lead + random() * (lead / 10)
 }
 
 /** How little life a token may have left before a read refreshes it first, in seconds. */
-export const readMargin = (lifetimeSeconds: number): number => Math.min(60, lifetimeSeconds / 4)
+export function readMargin(lifetimeSeconds: number): number {
+  return Math.min(60, lifetimeSeconds / 4)
+}
 
 /**
  * How long to leave a provider alone after the nth failure in a row, in seconds: exponential with full jitter in its
  * upper half, at most six hours, and never sooner than the provider asked (Retry-After).
  */
-export const retryDelay = (failures: number, retryAfterSeconds: number | undefined, random: () => number): number => {
+export function retryDelay(failures: number, retryAfterSeconds: number | undefined, random: () => number): number {
   const ceiling = Math.min(firstBackoffSeconds * 2 ** Math.min(failures - 1, 30), longestBackoffSeconds)
   const jittered = ceiling / 2 + random() * (ceiling / 2)
   return Math.min(Math.max(jittered, retryAfterSeconds ?? 0), daySeconds)

@@ -1,0 +1,87 @@
+import type { Queryable } from '../db/database.ts'
+import type { TokenGrant } from '../oauth/provider-client.ts'
+import type { Provider } from '../providers/provider.ts'
+import { type ScheduleSettings, refreshLead } from '../refresher/schedule.ts'
+import type { SecretVault } from '../vault/secret-vault.ts'
+import * as store from './store.ts'
+import { type CredentialSet, type TokenTimes, insertToken } from './token-store.ts'
+
+export type NewPendingConnection = store.NewConnection
+
+export function createPendingConnection(transaction: Queryable, connection: NewPendingConnection): Promise<void> {
+  return store.insertPendingConnection(transaction, connection)
+}
+
+/** @returns false where the connection no longer waits for its user. */
+export function prolongPendingConnection(transaction: Queryable, id: string, ttlSeconds: number): Promise<boolean> {
+  return store.extendPendingConnection(transaction, id, ttlSeconds)
+}
+
+export type GrantedConnection = {
+  readonly connectionId: string
+  readonly provider: Provider
+  readonly askedScopes: readonly string[]
+  readonly grant: TokenGrant
+  /** Parameters of the callback that the profile keeps for agents. */
+  readonly callbackParams: Readonly<Record<string, string>>
+}
+
+export type GrantDeps = {
+  readonly vault: SecretVault
+  readonly schedule: ScheduleSettings
+  readonly monotonicMs: () => number
+}
+
+/**
+ * Pending → active: stores the grant and the account in one transaction of the caller's.
+ * @returns false where the connection no longer waits; then nothing was written.
+ */
+export async function activateConnection(
+  deps: GrantDeps,
+  transaction: Queryable,
+  { connectionId, provider, askedScopes, grant, callbackParams }: GrantedConnection,
+): Promise<boolean> {
+  const activated = await store.updateToActive(transaction, {
+    connectionId,
+    // an answer without `scope` grants what was asked (RFC 6749 §5.1)
+    grantedScopes: grant.scopes ?? askedScopes,
+    account: grant.account,
+  })
+  if (!activated) return false
+  await insertToken(transaction, deps.vault, {
+    connectionId,
+    providerId: provider.id,
+    credentials: toCredentialSet(grant, { ...callbackParams, ...grant.extra }),
+    times: tokenTimes(deps, provider, grant),
+  })
+  return true
+}
+
+/** Pending → failed. @returns false where the connection no longer waits. */
+export function failConnection(transaction: Queryable, id: string, reason: string): Promise<boolean> {
+  return store.updateToFailed(transaction, id, reason)
+}
+
+export function toCredentialSet(grant: TokenGrant, extra: Readonly<Record<string, unknown>>): CredentialSet {
+  return {
+    accessToken: grant.accessToken,
+    tokenType: grant.tokenType,
+    refreshToken: grant.refreshToken,
+    idToken: grant.idToken,
+    scope: grant.scopes?.join(' '),
+    extra,
+  }
+}
+
+/** Lifetimes count from when the request was sent, so what the answer took is already gone of them (data.md, Refresh). */
+export function tokenTimes(deps: GrantDeps, provider: Provider, grant: TokenGrant): TokenTimes {
+  const ageSeconds = Math.max(0, (deps.monotonicMs() - grant.sentAtMs) / 1000)
+  const lifetime = grant.expiresInSeconds ?? provider.defaultExpiresInSeconds
+  if (lifetime === undefined) return { ageSeconds, expiresInSeconds: undefined, refreshInSeconds: undefined }
+  const lead = grant.refreshToken === undefined ? undefined : refreshLead(lifetime, deps.schedule)
+  return {
+    ageSeconds,
+    expiresInSeconds: lifetime - ageSeconds,
+    refreshInSeconds: lead === undefined ? undefined : lifetime - ageSeconds - lead,
+  }
+}

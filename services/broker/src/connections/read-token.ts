@@ -1,0 +1,153 @@
+import type { CredentialPayload } from '@nexus/contracts'
+import { AppError, isAppError } from '@nexus/service'
+import type { Origin } from '../audit/audit-event.ts'
+import { type ReadRecord, type ReadVerdict, recordReads, supersededOutcome } from '../audit/record-reads.ts'
+import type { Database } from '../db/database.ts'
+import { readMargin } from '../refresher/schedule.ts'
+import type { SecretVault } from '../vault/secret-vault.ts'
+import { createBatcher } from './batcher.ts'
+import { toCredentialPayload } from './credential-payload.ts'
+import { type ReadableToken, openCredentials, selectReadableTokens } from './token-store.ts'
+
+export type ReadTokenDeps = {
+  readonly database: Database
+  readonly vault: SecretVault
+  readonly createId: () => string
+  /** Refreshes once for all who ask at the same time; throws when it cannot. */
+  readonly refresh: (connectionId: string, origin: Origin) => Promise<void>
+  readonly noteUse: (connectionId: string) => void
+}
+
+export type ReadToken = (connectionId: string, origin: Origin) => Promise<CredentialPayload>
+
+type Ask = {
+  readonly connectionId: string
+  readonly origin: Origin
+  readonly hasTriedRefresh: boolean
+  readonly refreshFailure: AppError | undefined
+}
+
+type Answer =
+  | { readonly kind: 'released'; readonly payload: CredentialPayload }
+  | { readonly kind: 'refused'; readonly error: AppError }
+  | { readonly kind: 'refresh_first' }
+  | { readonly kind: 'superseded' }
+
+// a connection that changes this often between look and record is not going to hold still
+const maxRounds = 5
+const batching = { maxBatch: 256, maxConcurrent: 2, maxQueued: 4096 }
+
+/**
+ * Makes the reader of credentials. Reads that arrive together share two statements: one look at all their rows, and one
+ * insert of all their audit records, which looks again. Nothing is released before its record is durable (A1).
+ *
+ * A token in its last minute is refreshed first; one that still lives is served even where that fails.
+ * The reader throws AppError `connection_not_found`, `connection_not_active`, `attention_required`,
+ * `provider_unavailable`, `vault_integrity`, `key_unavailable`, `unavailable`.
+ */
+export function createTokenReader(deps: ReadTokenDeps): ReadToken {
+  const read = createBatcher<Ask, Answer>(
+    { ...batching, chargeTo: ({ origin }) => `${origin.actorKind}:${origin.actorId ?? ''}` },
+    (asks) => answerBatch(deps, asks),
+  )
+  return async (connectionId, origin) => {
+    let ask: Ask = { connectionId, origin, hasTriedRefresh: false, refreshFailure: undefined }
+    for (let round = 0; round < maxRounds; round++) {
+      const answer = await read(ask)
+      if (answer.kind === 'released') return answer.payload
+      if (answer.kind === 'refused') throw answer.error
+      if (answer.kind === 'refresh_first') ask = await refreshFor(deps, ask)
+    }
+    throw new AppError('unavailable', 'The connection keeps changing; try again shortly.', { retryAfterSeconds: 1 })
+  }
+}
+
+async function refreshFor(deps: ReadTokenDeps, ask: Ask): Promise<Ask> {
+  try {
+    await deps.refresh(ask.connectionId, ask.origin)
+    return { ...ask, hasTriedRefresh: true }
+  } catch (error) {
+    if (!isAppError(error)) throw error
+    return { ...ask, hasTriedRefresh: true, refreshFailure: error }
+  }
+}
+
+async function answerBatch(deps: ReadTokenDeps, asks: readonly Ask[]): Promise<readonly (Answer | Error)[]> {
+  const { at, byConnection } = await selectReadableTokens(deps.database, [...new Set(asks.map((ask) => ask.connectionId))])
+  const opened = new Map<string, Answer>()
+  const decisions = asks.map((ask) => {
+    const row = byConnection.get(ask.connectionId)
+    const answer = decide(deps.vault, ask, row, opened)
+    return { answer, row, record: answer.kind === 'refresh_first' ? undefined : toRecord(deps, ask, row, answer) }
+  })
+  const records = decisions.map(({ record }) => record).filter((record) => record !== undefined)
+  const verdicts = records.length === 0 ? new Map<string, ReadVerdict>() : await recordReads(deps.database, at, records)
+
+  return decisions.map(({ answer, record }) => {
+    if (record === undefined) return answer
+    const verdict = verdicts.get(record.id)
+    if (verdict?.kind !== 'recorded') return new Error('a read could not be recorded', { cause: verdict?.error })
+    if (verdict.outcome === supersededOutcome) return { kind: 'superseded' }
+    if (answer.kind === 'released') deps.noteUse(record.connectionId)
+    return answer
+  })
+}
+
+/** What one caller is to get, as far as the row tells. Callers of one connection share one unsealing. */
+function decide(vault: SecretVault, ask: Ask, row: ReadableToken | undefined, opened: Map<string, Answer>): Answer {
+  if (row === undefined) return refuse(new AppError('connection_not_found', 'There is no such connection.'))
+  if (row.status !== 'active') return refuse(notActive(row))
+  if (row.sealed === null || row.version === null) return refuse(new AppError('internal', 'An active connection has no token.'))
+  if (!ask.hasTriedRefresh && shouldRefresh(row)) return { kind: 'refresh_first' }
+  if (row.secondsLeft !== null && row.secondsLeft <= 0) return refuse(ask.refreshFailure ?? expired(row))
+
+  const known = opened.get(row.connectionId) ?? open(vault, row, row.version, row.sealed)
+  opened.set(row.connectionId, known)
+  return known
+}
+
+function open(vault: SecretVault, row: ReadableToken, version: number, sealed: Buffer): Answer {
+  try {
+    const credentials = openCredentials(vault, row.connectionId, version, sealed)
+    return { kind: 'released', payload: toCredentialPayload(credentials, row) }
+  } catch (error) {
+    // a row that does not open is refused by itself; the others of the batch are untouched (V1)
+    if (isAppError(error)) return refuse(error)
+    throw error
+  }
+}
+
+function shouldRefresh(row: ReadableToken): boolean {
+  if (row.secondsLeft === null) return false
+  // without a refresh token there is nothing to try before the end, and then only to say so
+  if (row.hasRefreshToken !== true) return row.secondsLeft <= 0
+  return row.secondsLeft < readMargin(row.lifetimeSeconds ?? 0) && (row.retryInSeconds ?? 0) <= 0
+}
+
+function refuse(error: AppError): Answer {
+  return { kind: 'refused', error }
+}
+
+function notActive({ status, statusReason }: ReadableToken): AppError {
+  return status === 'attention_required'
+    ? new AppError('attention_required', 'The user must reconnect this account.', { details: { reason: statusReason } })
+    : new AppError('connection_not_active', `The connection is ${status}.`, { details: { status, reason: statusReason } })
+}
+
+function expired({ retryInSeconds }: ReadableToken): AppError {
+  return new AppError('provider_unavailable', 'The token has expired and cannot be refreshed right now.', {
+    retryAfterSeconds: Math.max(1, retryInSeconds ?? 1),
+  })
+}
+
+function toRecord(deps: ReadTokenDeps, ask: Ask, row: ReadableToken | undefined, answer: Answer): ReadRecord {
+  return {
+    id: deps.createId(),
+    connectionId: ask.connectionId,
+    providerId: row?.providerId ?? null,
+    zone: row?.zone ?? null,
+    tokenVersion: answer.kind === 'released' ? (row?.version ?? null) : null,
+    outcome: answer.kind === 'refused' ? answer.error.code : 'success',
+    origin: ask.origin,
+  }
+}

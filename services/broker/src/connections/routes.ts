@@ -1,0 +1,41 @@
+import { connection, connectionList, credentialPayload, idParams, listConnectionsQuery, noQuery } from '@nexus/contracts'
+import type { ZodApp } from '@nexus/service'
+import type { Database } from '../db/database.ts'
+import { agentRoute } from '../http/access.ts'
+import { getConnection, listConnections } from './list-connections.ts'
+import type { ReadToken } from './read-token.ts'
+import type { RefreshConnection } from './refresh-connection.ts'
+
+export type ConnectionRouteDeps = {
+  readonly database: Database
+  readonly readToken: ReadToken
+  readonly refreshConnection: RefreshConnection
+}
+
+export function registerConnectionRoutes(app: ZodApp, deps: ConnectionRouteDeps): void {
+  app.get(
+    '/connections',
+    { config: agentRoute, schema: { querystring: listConnectionsQuery, response: { 200: connectionList } } },
+    async ({ query }) => listConnections(deps.database, query),
+  )
+  const one = { params: idParams, querystring: noQuery }
+  app.get(
+    '/connections/:id',
+    { config: agentRoute, schema: { ...one, response: { 200: connection } } },
+    async ({ params }) => getConnection(deps.database, params.id),
+  )
+  app.get(
+    '/connections/:id/token',
+    { config: agentRoute, schema: { ...one, response: { 200: credentialPayload } } },
+    async ({ params, origin }) => deps.readToken(params.id, origin),
+  )
+  app.post(
+    '/connections/:id/refresh',
+    { config: agentRoute, schema: { ...one, response: { 200: credentialPayload } } },
+    async ({ params, origin }) => {
+      await deps.refreshConnection(params.id, origin)
+      // the reader releases it, so that this way out is recorded like every other
+      return deps.readToken(params.id, origin)
+    },
+  )
+}

@@ -1,0 +1,187 @@
+import type { ConnectionStatus } from '@nexus/contracts'
+import type { Queryable } from '../db/database.ts'
+import { sql } from '../db/sql.ts'
+import type { SecretVault } from '../vault/secret-vault.ts'
+import { effectiveStatus } from './store.ts'
+
+/** All that a grant gave, as it is sealed. It is the only type with a refresh token, and it does not leave the Broker (V5). */
+export type CredentialSet = {
+  readonly accessToken: string
+  readonly tokenType: string
+  readonly refreshToken: string | undefined
+  readonly idToken: string | undefined
+  readonly scope: string | undefined
+  readonly extra: Readonly<Record<string, unknown>>
+}
+
+/** Seconds from now, by the database's clock. */
+export type TokenTimes = {
+  /** Since the provider was asked. */
+  readonly ageSeconds: number
+  /** undefined: never expires, as far as anybody said. */
+  readonly expiresInSeconds: number | undefined
+  /** undefined: never refreshed ahead. */
+  readonly refreshInSeconds: number | undefined
+}
+
+export type TokenWrite = {
+  readonly connectionId: string
+  readonly providerId: string
+  readonly credentials: CredentialSet
+  readonly times: TokenTimes
+}
+
+export async function insertToken(transaction: Queryable, vault: SecretVault, write: TokenWrite): Promise<void> {
+  const { sealed, keyId } = sealCredentials(vault, write.connectionId, 1, write.credentials)
+  const { ageSeconds, expiresInSeconds, refreshInSeconds } = write.times
+  await transaction.query(sql`
+    insert into tokens (connection_id, provider_id, credentials, key_id, version, has_refresh_token, issued_at, expires_at, refresh_at)
+    values (${write.connectionId}::uuid, ${write.providerId}::uuid, ${sealed}::bytea, ${keyId}::bytea, 1,
+            ${write.credentials.refreshToken !== undefined}::boolean,
+            now() - make_interval(secs => ${ageSeconds}::float8),
+            now() + make_interval(secs => ${expiresInSeconds ?? null}::float8),
+            now() + make_interval(secs => ${refreshInSeconds ?? null}::float8))`)
+}
+
+/** Stores a refreshed grant in place of `version`. False: somebody wrote newer, and this answer is dropped. */
+export async function updateRefreshedToken(
+  transaction: Queryable,
+  vault: SecretVault,
+  version: number,
+  write: TokenWrite,
+): Promise<boolean> {
+  const { sealed, keyId } = sealCredentials(vault, write.connectionId, version + 1, write.credentials)
+  const { ageSeconds, expiresInSeconds, refreshInSeconds } = write.times
+  const rows = await transaction.query(sql`
+    update tokens
+       set credentials = ${sealed}::bytea, key_id = ${keyId}::bytea, version = ${version + 1}::int,
+           has_refresh_token = ${write.credentials.refreshToken !== undefined}::boolean,
+           issued_at = now() - make_interval(secs => ${ageSeconds}::float8),
+           expires_at = now() + make_interval(secs => ${expiresInSeconds ?? null}::float8),
+           refresh_at = now() + make_interval(secs => ${refreshInSeconds ?? null}::float8),
+           next_attempt_at = null, failure_count = 0, last_refresh_at = now()
+     where connection_id = ${write.connectionId}::uuid and version = ${version}::int
+    returning connection_id`)
+  return rows.length === 1
+}
+
+/** After a transient failure: nobody asks again before then. */
+export async function updateRefreshFailure(
+  database: Queryable,
+  connectionId: string,
+  version: number,
+  retryInSeconds: number,
+): Promise<void> {
+  await database.query(sql`
+    update tokens
+       set failure_count = failure_count + 1,
+           next_attempt_at = now() + make_interval(secs => ${retryInSeconds}::float8)
+     where connection_id = ${connectionId}::uuid and version = ${version}::int`)
+}
+
+export type TokenForRefresh = {
+  readonly connectionId: string
+  readonly zone: string
+  readonly providerId: string
+  readonly status: ConnectionStatus
+  readonly account: { readonly issuer: string; readonly subject: string } | undefined
+  readonly askedScopes: readonly string[]
+  readonly version: number
+  readonly failureCount: number
+  readonly secondsLeft: number | null
+  readonly secondsSinceRefresh: number | null
+  readonly retryInSeconds: number | null
+  readonly credentials: CredentialSet
+}
+
+/** A token with everything a refresh needs, its secrets opened. */
+export async function selectTokenForRefresh(
+  database: Queryable,
+  vault: SecretVault,
+  connectionId: string,
+): Promise<TokenForRefresh | undefined> {
+  const [row] = await database.query<
+    Omit<TokenForRefresh, 'credentials' | 'account'> & {
+      readonly credentials: Buffer
+      readonly issuer: string | null
+      readonly subject: string | null
+    }
+  >(sql`
+    select c.id as "connectionId", c.zone as "zone", c.provider_id as "providerId", ${effectiveStatus} as "status",
+           c.account_issuer as issuer, c.account_subject as subject, c.scopes as "askedScopes",
+           t.version as "version", t.failure_count as "failureCount",
+           extract(epoch from t.expires_at - now())::float8 as "secondsLeft",
+           extract(epoch from now() - t.last_refresh_at)::float8 as "secondsSinceRefresh",
+           extract(epoch from t.next_attempt_at - now())::float8 as "retryInSeconds",
+           t.credentials
+      from connections c
+      join tokens t on t.connection_id = c.id
+     where c.id = ${connectionId}::uuid`)
+  if (!row) return undefined
+  const { issuer, subject, credentials, ...rest } = row
+  return {
+    ...rest,
+    account: issuer === null || subject === null ? undefined : { issuer, subject },
+    credentials: openCredentials(vault, connectionId, row.version, credentials),
+  }
+}
+
+/** What a read decides by. All times are the database's. */
+export type ReadableToken = {
+  readonly connectionId: string
+  readonly zone: string
+  readonly providerId: string
+  readonly providerName: string
+  readonly exposesIdToken: boolean
+  readonly status: ConnectionStatus
+  readonly statusReason: string | null
+  readonly sealed: Buffer | null
+  readonly version: number | null
+  readonly hasRefreshToken: boolean | null
+  readonly expiresAt: Date | null
+  readonly secondsLeft: number | null
+  readonly lifetimeSeconds: number | null
+  readonly retryInSeconds: number | null
+}
+
+export type ReadableTokens = {
+  /** The database's time of this look, to the microsecond. */
+  readonly at: string
+  readonly byConnection: ReadonlyMap<string, ReadableToken>
+}
+
+/** One look at all connections of a batch. */
+export async function selectReadableTokens(database: Queryable, ids: readonly string[]): Promise<ReadableTokens> {
+  const rows = await database.query<ReadableToken & { readonly at: string }>(sql`
+    select n.at::text as "at", c.id as "connectionId", c.zone as "zone", c.provider_id as "providerId", p.name as "providerName",
+           coalesce((p.settings->>'expose_id_token')::boolean, false) as "exposesIdToken",
+           ${effectiveStatus} as "status", c.status_reason as "statusReason",
+           t.credentials as "sealed", t.version as "version", t.has_refresh_token as "hasRefreshToken",
+           t.expires_at as "expiresAt",
+           extract(epoch from t.expires_at - n.at)::float8 as "secondsLeft",
+           extract(epoch from t.expires_at - t.issued_at)::float8 as "lifetimeSeconds",
+           extract(epoch from t.next_attempt_at - n.at)::float8 as "retryInSeconds"
+      from (select now() as at) n
+      left join (connections c
+        join provider_profiles p on p.id = c.provider_id
+        left join tokens t on t.connection_id = c.id) on c.id = any (${ids}::uuid[])`)
+  const found = rows.filter((row) => row.connectionId !== null)
+  return { at: rows[0]?.at ?? '', byConnection: new Map(found.map((row) => [row.connectionId, row])) }
+}
+
+export function openCredentials(
+  vault: SecretVault,
+  connectionId: string,
+  version: number,
+  sealed: Buffer,
+): CredentialSet {
+  return JSON.parse(vault.open(sealed, tokenContext(connectionId, version))) as CredentialSet
+}
+
+function sealCredentials(vault: SecretVault, connectionId: string, version: number, credentials: CredentialSet) {
+  return vault.seal(JSON.stringify(credentials), tokenContext(connectionId, version))
+}
+
+function tokenContext(connectionId: string, version: number) {
+  return { purpose: 'token', recordId: connectionId, version } as const
+}

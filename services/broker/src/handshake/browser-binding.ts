@@ -1,0 +1,38 @@
+import { equalInConstantTime, sha256 } from '@nexus/crypto'
+
+/**
+ * Ties an attempt to the browser that opened the link (H4): without its cookie a callback goes no further, so a code that
+ * an attacker plants in somebody's browser, or a link that is forwarded half-way, connects nothing
+ * (RFC 9700 §4.7).
+ */
+export type BrowserBinding = { readonly cookieName: string; readonly cookieValue: string }
+
+const lifetimeSeconds = 600
+
+/** One cookie per attempt, so that two tabs do not take each other's away. */
+export function bindingCookieName(jti: string, isSecure: boolean): string {
+  const name = `nx-${sha256(jti).toString('hex').slice(0, 16)}`
+  // the prefix makes browsers insist on Secure, Path=/ and no Domain; plain http on loopback cannot have it
+  return isSecure ? `__Host-${name}` : name
+}
+
+export function setBindingCookie({ cookieName, cookieValue }: BrowserBinding, isSecure: boolean): string {
+  return `${cookieName}=${cookieValue}; Path=/; Max-Age=${lifetimeSeconds}; HttpOnly; SameSite=Lax${isSecure ? '; Secure' : ''}`
+}
+
+export function clearBindingCookie(cookieName: string, isSecure: boolean): string {
+  return `${cookieName}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax${isSecure ? '; Secure' : ''}`
+}
+
+/** True when the request carries the very cookie of the attempt, once. */
+export function carriesBinding(cookieHeader: string | undefined, cookieName: string, cookieHash: Buffer): boolean {
+  const values = (cookieHeader ?? '')
+    .split(';')
+    .map((pair) => pair.trim())
+    .filter((pair) => pair.startsWith(`${cookieName}=`))
+    .map((pair) => pair.slice(cookieName.length + 1))
+  const [value, ...others] = values
+  // two of one name mean that somebody else could set one: trust neither
+  if (value === undefined || others.length > 0) return false
+  return equalInConstantTime(sha256(value), cookieHash)
+}

@@ -1,0 +1,60 @@
+import type { PageKind } from '@nexus/service'
+import type { Callback } from './callback.ts'
+import { type ReturnDomain, buildReturnUrl, isReturnUrlAllowed } from './return-url.ts'
+import type { AttemptState } from './store.ts'
+import type { Origin } from '../audit/audit-event.ts'
+
+export type CallbackAnswer =
+  | { readonly kind: 'redirect'; readonly location: string; readonly clearCookie: string }
+  | { readonly kind: 'page'; readonly page: PageKind; readonly status: number; readonly clearCookie?: string }
+
+/** A callback whose browser has proven to be the one that opened the link. */
+export type BoundCallback = {
+  readonly attempt: AttemptState
+  readonly callback: Callback
+  readonly origin: Origin
+  readonly clearCookie: string
+}
+
+/** Back to the app, or to a page that says all is done where there is nowhere to go. */
+export function returnWithSuccess(domains: readonly ReturnDomain[], bound: BoundCallback): CallbackAnswer {
+  return (
+    sendBack(domains, bound, 'success') ?? {
+      kind: 'page',
+      page: 'completed',
+      status: 200,
+      clearCookie: bound.clearCookie,
+    }
+  )
+}
+
+/** Back to the app with the error, or to a page that says what to do next. */
+export function returnWithError(domains: readonly ReturnDomain[], bound: BoundCallback, error: string): CallbackAnswer {
+  return (
+    sendBack(domains, bound, 'error', error) ?? {
+      kind: 'page',
+      page: pageOf(error),
+      status: error === 'link_expired' ? 410 : 200,
+      clearCookie: bound.clearCookie,
+    }
+  )
+}
+
+function pageOf(error: string): PageKind {
+  if (error === 'link_expired') return 'expired-link'
+  if (error === 'access_denied') return 'declined'
+  return error === 'already_completed' ? 'already-completed' : 'provider-problem'
+}
+
+/** The URL is checked again at the end: the list may have become narrower since (H10). */
+function sendBack(
+  domains: readonly ReturnDomain[],
+  { attempt, clearCookie }: BoundCallback,
+  status: 'success' | 'error',
+  error?: string,
+): CallbackAnswer | undefined {
+  const { returnUrl, connectionId, providerName } = attempt
+  if (returnUrl === undefined || !isReturnUrlAllowed(returnUrl, domains)) return undefined
+  const location = buildReturnUrl(returnUrl, { status, connection_id: connectionId, provider: providerName, error })
+  return { kind: 'redirect', location, clearCookie }
+}

@@ -1,0 +1,114 @@
+import type { Logger } from '@nexus/service'
+import { insertAuditEvent } from '../audit/store.ts'
+import { type GrantDeps, activateConnection, failConnection } from '../connections/activate-connection.ts'
+import type { Database } from '../db/database.ts'
+import { retryWhileAway } from '../db/retry-while-away.ts'
+import type { TokenGrant } from '../oauth/provider-client.ts'
+import { ProviderError } from '../oauth/provider-errors.ts'
+import type { Provider } from '../providers/provider.ts'
+import type { BoundCallback } from './callback-answer.ts'
+import * as store from './store.ts'
+
+export type OutcomeDeps = GrantDeps & {
+  readonly database: Database
+  readonly createId: () => string
+  readonly logger: Logger
+}
+
+export type Granted = {
+  readonly provider: Provider
+  readonly grant: TokenGrant
+  readonly callbackParams: Readonly<Record<string, string>>
+}
+
+/** How a handshake ends without a grant. */
+export type Conclusion = {
+  readonly event: 'oauth_error' | 'token_exchange_failed' | 'id_token_verification_failed'
+  /** `status_reason` of the connection, and the audit's outcome. */
+  readonly reason: string
+  /** `error` in the return URL. */
+  readonly returnError: string
+  readonly data?: Readonly<Record<string, unknown>>
+}
+
+// a spent code cannot be presented again: its answer is worth waiting for a database that restarts
+const storeForMs = 60_000
+
+/**
+ * Stores what a code was exchanged for: connection, token, outcome and audit in one transaction, tried again while the
+ * database is away. Idempotent: after a commit whose acknowledgement was lost it finds its own outcome (R4).
+ * @returns false where this handshake ended otherwise; the grant is dropped then.
+ */
+export function storeGrant(deps: OutcomeDeps, bound: BoundCallback, granted: Granted): Promise<boolean> {
+  const { attempt, origin } = bound
+  const { connectionId, providerId, zone } = attempt
+  const work = () =>
+    deps.database.transaction(async (transaction) => {
+      const recorded = await store.lockOutcome(transaction, attempt)
+      if (recorded !== 'open') return recorded === 'success'
+      const activation = { connectionId, askedScopes: attempt.scopes, ...granted }
+      if (!(await activateConnection(deps, transaction, activation))) {
+        await store.updateOutcome(transaction, attempt, 'error', 'already_completed')
+        return false
+      }
+      await store.updateOutcome(transaction, attempt, 'success', undefined)
+      const event = {
+        event: 'oauth_flow_completed',
+        outcome: 'success',
+        origin,
+        zone,
+        connectionId,
+        providerId,
+      } as const
+      await insertAuditEvent(transaction, deps.createId(), { ...event, tokenVersion: 1 })
+      return true
+    })
+  return retryWhileAway(work, { forMs: storeForMs, onRetry: noteRetry(deps, bound, 'a grant waits to be stored') })
+}
+
+/** Ends an accepted handshake without a grant: its connection fails, with the reason. */
+export async function concludeHandshake(
+  deps: OutcomeDeps,
+  bound: BoundCallback,
+  conclusion: Conclusion,
+): Promise<void> {
+  const { attempt, origin } = bound
+  const { event, reason, returnError, data } = conclusion
+  const work = () =>
+    deps.database.transaction(async (transaction) => {
+      if ((await store.lockOutcome(transaction, attempt)) !== 'open') return
+      const { connectionId, providerId, zone } = attempt
+      await store.updateOutcome(transaction, attempt, 'error', returnError)
+      await failConnection(transaction, connectionId, reason)
+      await insertAuditEvent(transaction, deps.createId(), {
+        event,
+        outcome: reason,
+        origin,
+        zone,
+        connectionId,
+        providerId,
+        data,
+      })
+    })
+  await retryWhileAway(work, { forMs: storeForMs, onRetry: noteRetry(deps, bound, 'an outcome waits to be stored') })
+}
+
+/** What a failed exchange means to the connection, to the app and to the audit. Codes only, no text of the provider (P5). */
+export function concludeFrom(error: unknown): Conclusion {
+  if (!(error instanceof ProviderError)) {
+    return { event: 'token_exchange_failed', reason: 'internal', returnError: 'internal' }
+  }
+  const data = { kind: error.kind, error: error.oauthError, status: error.status }
+  if (error.kind === 'id_token') {
+    return { event: 'id_token_verification_failed', reason: 'id_token_invalid', returnError: 'provider_rejected', data }
+  }
+  const isAway = error.kind === 'unavailable' || error.kind === 'address'
+  const returnError = isAway ? 'provider_unavailable' : 'provider_rejected'
+  return { event: 'token_exchange_failed', reason: returnError, returnError, data }
+}
+
+function noteRetry(deps: OutcomeDeps, bound: BoundCallback, message: string) {
+  return (error: unknown): void => {
+    deps.logger.error({ err: error, connection_id: bound.attempt.connectionId }, message)
+  }
+}

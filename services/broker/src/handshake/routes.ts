@@ -1,0 +1,114 @@
+import { connectionRequested, consentSpecBody, idempotencyKey, noQuery } from '@nexus/contracts'
+import {
+  type ZodApp,
+  installFormParser,
+  pageStylesheet,
+  pageStylesheetPath,
+  problemPage,
+  sendPage,
+} from '@nexus/service'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { z } from 'zod'
+import { agentRoute, pageRoute } from '../http/access.ts'
+import { type BeginHandshakeDeps, beginHandshake } from './begin-handshake.ts'
+import { type Callback, callbackQuery } from './callback.ts'
+import type { CallbackAnswer } from './callback-answer.ts'
+import { type CompleteHandshakeDeps, completeHandshake } from './complete-handshake.ts'
+import { type OpenLinkDeps, openLink } from './open-link.ts'
+
+export type HandshakeRouteDeps = BeginHandshakeDeps &
+  OpenLinkDeps &
+  CompleteHandshakeDeps & {
+    /** Guards the public routes by client address. */
+    readonly limitPublicRoutes: (request: FastifyRequest) => Promise<void>
+  }
+
+// a ticket is 43 characters of base64url; longer ones are not worth hashing
+const ticketParams = z.strictObject({ ticket: z.string().min(1).max(64) })
+const formPostLimit = 65_536
+
+/** `/auth/*`: the only part of the Broker that browsers and identity providers meet. */
+export function registerHandshakeRoutes(app: ZodApp, deps: HandshakeRouteDeps): void {
+  const idempotencyHeaders = z.object({ 'idempotency-key': idempotencyKey.optional() })
+  app.post(
+    '/auth/consent-spec',
+    {
+      config: agentRoute,
+      schema: {
+        headers: idempotencyHeaders,
+        querystring: noQuery,
+        body: consentSpecBody,
+        response: { 200: connectionRequested },
+      },
+    },
+    async ({ body, headers, origin }) =>
+      beginHandshake(deps, { spec: body, idempotencyKey: headers['idempotency-key'], origin }),
+  )
+  app.get(pageStylesheetPath, { config: { public: true }, schema: { querystring: noQuery } }, async (_request, reply) =>
+    reply.type('text/css; charset=utf-8').header('cache-control', 'public, max-age=3600').send(pageStylesheet),
+  )
+  app.register(async (pages: ZodApp) => {
+    pages.addHook('onRequest', deps.limitPublicRoutes)
+    registerPages(pages, deps)
+  })
+}
+
+function registerPages(app: ZodApp, deps: HandshakeRouteDeps): void {
+  app.get(
+    '/auth/connect/:ticket',
+    { config: pageRoute, schema: { params: ticketParams } },
+    async ({ params, id }, reply) => {
+      const answer = await openLink(deps, params.ticket)
+      if (answer.kind === 'page') return sendPage(reply, answer.status, problemPage(answer.page, { requestId: id }))
+      return reply.header('set-cookie', answer.cookie).redirect(answer.location, 303)
+    },
+  )
+
+  const { redirectPath } = deps.redirectUri
+  for (const path of [redirectPath, `${redirectPath}/:provider`]) {
+    app.get(path, { config: pageRoute, schema: { querystring: callbackQuery } }, async (request, reply) =>
+      sendAnswer(
+        reply,
+        request.id,
+        await completeHandshake(deps, readCallback(request, request.query), request.origin),
+      ),
+    )
+  }
+  app.register(async (forms: ZodApp) => {
+    installFormParser(forms, { bodyLimit: formPostLimit })
+    for (const path of [redirectPath, `${redirectPath}/:provider`]) {
+      forms.post(path, { config: pageRoute, schema: { body: callbackQuery } }, async (request, reply) =>
+        turnIntoGet(request, reply),
+      )
+    }
+  })
+}
+
+/**
+ * A form_post comes from another site, so SameSite=Lax keeps our cookie back. It consumes nothing: the GET it is turned
+ * into carries the cookie (H7).
+ */
+function turnIntoGet(request: FastifyRequest<{ Body: z.infer<typeof callbackQuery> }>, reply: FastifyReply) {
+  const query = new URLSearchParams()
+  for (const name of ['code', 'state', 'iss', 'error'] as const) {
+    const value = request.body[name]
+    if (value !== undefined) query.set(name, value)
+  }
+  return reply.redirect(`${pathOf(request)}?${query.toString()}`, 303)
+}
+
+function readCallback(request: FastifyRequest, query: z.infer<typeof callbackQuery>): Callback {
+  const { state, code, iss, error } = query
+  return { state, code, iss, error, all: query, path: pathOf(request), cookieHeader: request.headers.cookie }
+}
+
+function pathOf(request: FastifyRequest): string {
+  return request.url.split('?', 1)[0] ?? ''
+}
+
+function sendAnswer(reply: FastifyReply, requestId: string, answer: CallbackAnswer) {
+  if (answer.clearCookie !== undefined) reply.header('set-cookie', answer.clearCookie)
+  return answer.kind === 'redirect'
+    ? reply.redirect(answer.location, 303)
+    : sendPage(reply, answer.status, problemPage(answer.page, { requestId }))
+}

@@ -1,0 +1,126 @@
+import type { Cidrs, Secret } from '@nexus/config'
+import { equalInConstantTime, sha256 } from '@nexus/crypto'
+import { AppError, clientAddress, type ZodApp } from '@nexus/service'
+import type { FastifyRequest } from 'fastify'
+import type { Origin } from '../audit/audit-event.ts'
+import type { Access } from './access.ts'
+
+export type CallerSettings = {
+  readonly apiKeys: readonly Secret<string>[]
+  readonly adminApiKey: Secret<string> | undefined
+  readonly requireBearer: boolean
+  readonly allowedCidrs: Cidrs
+  readonly trustedProxies: Cidrs
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    origin: Origin
+  }
+}
+
+type KeyKind = 'gateway' | 'operator'
+
+/**
+ * Decides for every route whether its caller may use it, in this order: the address, the API key, the kind of key, the
+ * agent token. A route that declares no access cannot be registered (C2).
+ */
+export function installAuthentication(app: ZodApp, settings: CallerSettings): void {
+  const identifyKey = createKeyCheck(settings)
+  app.decorateRequest('origin')
+  app.addHook('onRoute', (route) => {
+    if (route.config?.access === undefined && route.config?.public !== true) {
+      throw new Error(`${String(route.method)} ${route.url} declares no access`)
+    }
+  })
+  app.addHook('onRequest', async (request) => {
+    const { access } = request.routeOptions.config
+    // public, or the not-found handler: no other route is without
+    if (access === undefined) {
+      request.callerKind = 'public'
+      request.origin = originOf(request, settings, 'browser', undefined)
+      return
+    }
+    assertAddressAllowed(request, settings)
+    const kind = identifyKey(readApiKey(request))
+    assertKindAllowed(kind, access, settings)
+    if (access === 'agent' && settings.requireBearer) refuseAgentToken(request)
+    request.callerKind = kind
+    request.origin = originOf(request, settings, kind, kind)
+  })
+}
+
+/** The peer of the socket, always: a header can claim anything (C3). */
+function assertAddressAllowed(request: FastifyRequest, settings: CallerSettings): void {
+  if (!settings.allowedCidrs.contains(request.socket.remoteAddress ?? '')) {
+    throw new AppError('address_not_allowed', 'This address may not call this service.')
+  }
+}
+
+const longestKey = 1024
+
+/** Absent is one answer; empty, padded, duplicated, oversized and wrong are another, always the same (C1). */
+function readApiKey(request: FastifyRequest): string {
+  const given = request.raw.headersDistinct['x-api-key'] ?? (metricsBearer(request) as string[] | undefined)
+  if (given === undefined) throw new AppError('missing_api_key', 'Send the API key as X-API-Key.')
+  const [key, ...others] = given
+  return key === undefined || others.length > 0 || key.length > longestKey ? '' : key
+}
+
+// scrapers can send a bearer token and often nothing else
+function metricsBearer(request: FastifyRequest): string[] | undefined {
+  if (request.routeOptions.url !== '/metrics' && request.routeOptions.url !== '/openapi.json') return undefined
+  return request.raw.headersDistinct['authorization']?.map((value) => value.replace(/^Bearer /i, ''))
+}
+
+/** Compares hashes, so that neither length nor content of a wrong key shows in the time; all keys are always compared. */
+function createKeyCheck(settings: CallerSettings): (key: string) => KeyKind {
+  const gateway = settings.apiKeys.map((key) => sha256(key.reveal()))
+  const operator = settings.adminApiKey === undefined ? [] : [sha256(settings.adminApiKey.reveal())]
+  const matches = (known: readonly Buffer[], hash: Buffer): boolean =>
+    known.reduce((found, one) => equalInConstantTime(one, hash) || found, false)
+  return (key) => {
+    const hash = sha256(key)
+    const isGateway = matches(gateway, hash)
+    const isOperator = matches(operator, hash)
+    if (isGateway) return 'gateway'
+    if (isOperator) return 'operator'
+    throw new AppError('invalid_api_key', 'The API key is not valid.')
+  }
+}
+
+function assertKindAllowed(kind: KeyKind, access: Access, settings: CallerSettings): void {
+  if (access === 'operator' && kind === 'gateway' && settings.adminApiKey !== undefined) {
+    throw new AppError('forbidden', 'This route takes the operator key (ADMIN_API_KEY).')
+  }
+  if (access === 'agent' && kind === 'operator') {
+    throw new AppError('forbidden', 'The operator key reads and changes no connection.')
+  }
+}
+
+/** No agent tokens exist yet, so with REQUIRE_BEARER none can be valid: every agent call is refused. */
+function refuseAgentToken(request: FastifyRequest): never {
+  if (request.headers.authorization === undefined && request.headers['x-nexus-api-key'] === undefined) {
+    throw new AppError('missing_bearer_token', 'Send an agent token as Authorization: Bearer.')
+  }
+  throw new AppError('invalid_token', 'The agent token is not valid.')
+}
+
+function originOf(
+  request: FastifyRequest,
+  settings: CallerSettings,
+  actorKind: Origin['actorKind'],
+  actorId: string | undefined,
+): Origin {
+  return {
+    actorKind,
+    actorId,
+    address: clientAddress(request.socket.remoteAddress, forwardedFor(request), settings.trustedProxies),
+    userAgent: request.headers['user-agent'],
+    requestId: request.id,
+  }
+}
+
+function forwardedFor(request: FastifyRequest): string | undefined {
+  return request.raw.headersDistinct['x-forwarded-for']?.join(',')
+}

@@ -1,0 +1,54 @@
+import type { providerMetadata } from '@nexus/contracts'
+import type { z } from 'zod'
+import type { Queryable } from '../db/database.ts'
+import type { Provider } from './provider.ts'
+import { providerNotFound, requireProvider } from './save-provider.ts'
+import * as store from './store.ts'
+
+/** What agents may know of each profile to choose one and to call its API, by auth_type and name. */
+export async function readProviderMetadata(database: Queryable): Promise<z.infer<typeof providerMetadata>> {
+  const grouped: z.infer<typeof providerMetadata> = {}
+  for (const provider of await store.selectProviders(database)) {
+    const group = (grouped[provider.authType] ??= {})
+    group[provider.name] = {
+      id: provider.id,
+      api_base_url: provider.apiBaseUrl ?? null,
+      user_info_endpoint: provider.userInfoEndpoint ?? null,
+      scopes: [...provider.scopes],
+      description: provider.description ?? null,
+      category: provider.category ?? null,
+    }
+  }
+  return grouped
+}
+
+export function listProviders(database: Queryable): Promise<readonly Provider[]> {
+  return store.selectProviders(database)
+}
+
+/** By name or alias, case-insensitively. @throws AppError `provider_not_found` */
+export async function findProviderByName(database: Queryable, name: string): Promise<Provider> {
+  const provider = await store.selectProviderByName(database, name)
+  if (provider === undefined) throw providerNotFound()
+  return provider
+}
+
+/** @throws AppError `provider_not_found` */
+export function findProviderById(database: Queryable, id: string): Promise<Provider> {
+  return requireProvider(database, id)
+}
+
+/** The profile a handshake asks for, if its zone may use it. @throws AppError `provider_not_found` */
+export async function findProviderForHandshake(
+  database: Queryable,
+  wanted: { readonly provider_id?: string | undefined; readonly provider_name?: string | undefined },
+  zone: string,
+): Promise<Provider> {
+  const provider =
+    wanted.provider_id === undefined
+      ? await store.selectProviderByName(database, wanted.provider_name ?? '')
+      : await store.selectProviderById(database, wanted.provider_id)
+  // a profile of other zones answers like one that does not exist (C4)
+  if (provider === undefined || (provider.zones.length > 0 && !provider.zones.includes(zone))) throw providerNotFound()
+  return provider
+}

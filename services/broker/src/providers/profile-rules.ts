@@ -1,0 +1,109 @@
+import { AppError } from '@nexus/service'
+import type { Provider } from './provider.ts'
+
+/** Checks that a URL is one Nexus may call; throws with the reason otherwise (P4). */
+export type AssertUrlAllowed = (url: string) => Promise<void>
+
+/**
+ * Refuses a profile that cannot work, or could not work safely, naming the field (contract.md, Provider profile).
+ * @throws AppError `invalid_profile`
+ */
+export async function assertProfileWorks(provider: Provider, assertUrlAllowed: AssertUrlAllowed): Promise<void> {
+  assertEndpoints(provider)
+  assertClientAuthentication(provider)
+  assertPkce(provider)
+  assertParameters(provider)
+  assertKeptFields(provider)
+  await assertUrls(provider, assertUrlAllowed)
+}
+
+export function refuseProfile(field: string, problem: string): never {
+  throw new AppError('invalid_profile', `${field}: ${problem}`, { details: { field } })
+}
+
+function assertEndpoints(provider: Provider): void {
+  if (provider.enableDiscovery) {
+    if (provider.issuer === undefined) refuseProfile('issuer', 'discovery needs the issuer')
+  } else {
+    if (provider.authUrl === undefined) refuseProfile('auth_url', 'is needed where discovery is off')
+    if (provider.tokenUrl === undefined) refuseProfile('token_url', 'is needed where discovery is off')
+    if (asksForIdToken(provider) && (provider.issuer === undefined || provider.jwksUri === undefined)) {
+      refuseProfile('issuer', 'the scope openid with static endpoints needs issuer and jwks_uri, to verify ID tokens')
+    }
+  }
+  if (provider.issuerTemplate !== undefined && !provider.issuerTemplate.includes('{tenantid}')) {
+    refuseProfile('issuer_template', 'must contain {tenantid}')
+  }
+  if (provider.allowedTenants.length > 0 && provider.issuerTemplate === undefined) {
+    refuseProfile('allowed_tenants', 'needs issuer_template')
+  }
+}
+
+function assertClientAuthentication(provider: Provider): void {
+  if (provider.authHeader === 'none' && provider.hasClientSecret) {
+    refuseProfile('auth_header', 'none sends no secret, but a client_secret is set')
+  }
+  const needsSecret = provider.authHeader === 'client_secret_post' || provider.authHeader === 'client_secret_basic'
+  if (needsSecret && !provider.hasClientSecret) {
+    refuseProfile('client_secret', `is needed for ${provider.authHeader}; a public client says auth_header none`)
+  }
+}
+
+// without PKCE, an injected code is caught by a nonce, or kept apart by a path and a client of its own (RFC 9700 §2.1.1)
+function assertPkce(provider: Provider): void {
+  if (provider.pkce === 'required') return
+  if (!provider.hasClientSecret) refuseProfile('pkce', 'can be disabled only for a client with a client_secret')
+  if (!asksForIdToken(provider) && !provider.distinctRedirectUri) {
+    refuseProfile('pkce', 'can be disabled only with the scope openid or with distinct_redirect_uri')
+  }
+}
+
+// what the handshake itself decides, and an extra parameter could undo
+const reservedParameter =
+  /^(client_id|client_secret|client_assertion.*|redirect_uri|response_type|scope|state|nonce|code.*|grant_type|refresh_token|request|request_uri|dpop_jkt)$/i
+
+function assertParameters({ params }: Provider): void {
+  const maps = {
+    params: params.authorizationParams,
+    token_params: params.tokenParams,
+    refresh_params: params.refreshParams,
+  }
+  for (const [field, map] of Object.entries(maps)) {
+    const reserved = Object.keys(map).find((name) => reservedParameter.test(name))
+    if (reserved !== undefined) refuseProfile(field, `must not set ${reserved}: the handshake decides it`)
+  }
+}
+
+const looksSecret = /token|secret|password|assertion|^code$|^state$|private|credential/i
+
+function assertKeptFields(provider: Provider): void {
+  for (const [field, names] of [
+    ['keep_token_fields', provider.keepTokenFields],
+    ['keep_callback_params', provider.keepCallbackParams],
+  ] as const) {
+    const secret = names.find((name) => looksSecret.test(name))
+    if (secret !== undefined) refuseProfile(field, `must not hand out ${secret}: it is named like a secret`)
+  }
+}
+
+async function assertUrls(provider: Provider, assertUrlAllowed: AssertUrlAllowed): Promise<void> {
+  const urls = {
+    issuer: provider.issuer,
+    auth_url: provider.authUrl,
+    token_url: provider.tokenUrl,
+    jwks_uri: provider.jwksUri,
+    issuer_template: provider.issuerTemplate?.replaceAll('{tenantid}', 'tenant'),
+    api_base_url: provider.apiBaseUrl,
+    user_info_endpoint: provider.userInfoEndpoint,
+  }
+  for (const [field, url] of Object.entries(urls)) {
+    if (url === undefined) continue
+    await assertUrlAllowed(url).catch((error: unknown) => {
+      refuseProfile(field, error instanceof Error ? error.message : 'is not a URL that may be called')
+    })
+  }
+}
+
+export function asksForIdToken(provider: Pick<Provider, 'scopes'>): boolean {
+  return provider.scopes.includes('openid')
+}

@@ -1,0 +1,118 @@
+import type { ProviderProfile, ProviderProfileInput } from '@nexus/contracts'
+import type { Provider, ProviderParams } from './provider.ts'
+
+/**
+ * What a profile's row keeps as a document: the operator's words (contract.md, Provider profile), less what has a column
+ * or table of its own. What was left out stays out, so that a default can improve; `distinct_redirect_uri` is fixed when
+ * the profile is saved, because operators register the redirect URI that follows from it.
+ */
+export type ProfileSettings = Omit<
+  ProviderProfileInput,
+  'name' | 'client_secret' | 'aliases' | 'zones' | 'revision'
+> & {
+  readonly distinct_redirect_uri: boolean
+}
+
+type ProfileIdentity = Pick<
+  Provider,
+  'id' | 'name' | 'zones' | 'aliases' | 'hasClientSecret' | 'revision' | 'createdAt' | 'updatedAt'
+>
+
+/** The domain's view of a profile: every default filled in. */
+export function toProvider(settings: ProfileSettings, identity: ProfileIdentity): Provider {
+  return {
+  authType: 'oauth2',
+  ...identity,
+  description: settings.description,
+  category: settings.category,
+  issuer: settings.issuer,
+  enableDiscovery: settings.enable_discovery ?? (settings.issuer !== undefined && settings.token_url === undefined),
+  authUrl: settings.auth_url,
+  tokenUrl: settings.token_url,
+  jwksUri: settings.jwks_uri,
+  idTokenSignedResponseAlg: settings.id_token_signed_response_alg ?? 'RS256',
+  issuerTemplate: settings.issuer_template,
+  allowedTenants: settings.allowed_tenants ?? [],
+  clientId: settings.client_id,
+  authHeader: settings.auth_header,
+  scopes: settings.scopes ?? [],
+  scopeSeparator: settings.scope_separator ?? ' ',
+  enforceScopes: settings.enforce_scopes ?? true,
+  apiBaseUrl: settings.api_base_url,
+  userInfoEndpoint: settings.user_info_endpoint,
+  exposeIdToken: settings.expose_id_token ?? false,
+  distinctRedirectUri: settings.distinct_redirect_uri,
+  pkce: settings.pkce ?? 'required',
+  defaultExpiresInSeconds: settings.default_expires_in,
+  fatalRefreshErrors: settings.fatal_refresh_errors ?? [],
+  keepTokenFields: settings.keep_token_fields ?? [],
+  keepCallbackParams: settings.keep_callback_params ?? [],
+  params: toParams(settings.params ?? {}),
+  }
+}
+
+function toParams(params: NonNullable<ProfileSettings['params']>): ProviderParams {
+  const { skip_scope_on_auth, skip_scope_on_exchange, token_params, refresh_params, response_mode, ...others } = params
+  return {
+    skipScopeOnAuth: skip_scope_on_auth ?? false,
+    skipScopeOnExchange: skip_scope_on_exchange ?? true,
+    tokenParams: token_params ?? {},
+    refreshParams: refresh_params ?? {},
+    responseMode: response_mode,
+    authorizationParams: Object.fromEntries(
+      Object.entries(others).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
+    ),
+  }
+}
+
+/** The answer's view: effective values, without the secret, with the redirect URI to register. */
+export function toProfileBody(provider: Provider, redirectUri: string): ProviderProfile {
+  return {
+  id: provider.id,
+  name: provider.name,
+  aliases: [...provider.aliases],
+  zones: [...provider.zones],
+  description: provider.description,
+  category: provider.category,
+  auth_type: provider.authType,
+  issuer: provider.issuer,
+  enable_discovery: provider.enableDiscovery,
+  auth_url: provider.authUrl,
+  token_url: provider.tokenUrl,
+  jwks_uri: provider.jwksUri,
+  id_token_signed_response_alg: provider.idTokenSignedResponseAlg as ProviderProfile['id_token_signed_response_alg'],
+  issuer_template: provider.issuerTemplate,
+  allowed_tenants: [...provider.allowedTenants],
+  client_id: provider.clientId,
+  has_client_secret: provider.hasClientSecret,
+  auth_header: provider.authHeader,
+  scopes: [...provider.scopes],
+  scope_separator: provider.scopeSeparator,
+  enforce_scopes: provider.enforceScopes,
+  api_base_url: provider.apiBaseUrl,
+  user_info_endpoint: provider.userInfoEndpoint,
+  expose_id_token: provider.exposeIdToken,
+  distinct_redirect_uri: provider.distinctRedirectUri,
+  redirect_uri: redirectUri,
+  pkce: provider.pkce,
+  default_expires_in: provider.defaultExpiresInSeconds,
+  fatal_refresh_errors: [...provider.fatalRefreshErrors],
+  keep_token_fields: [...provider.keepTokenFields],
+  keep_callback_params: [...provider.keepCallbackParams],
+  params: toParamsBody(provider.params),
+  revision: provider.revision,
+  created_at: provider.createdAt.toISOString(),
+  updated_at: provider.updatedAt.toISOString(),
+}
+}
+
+function toParamsBody(params: ProviderParams): ProviderProfile['params'] {
+  const knobs = {
+    skip_scope_on_auth: params.skipScopeOnAuth,
+    skip_scope_on_exchange: params.skipScopeOnExchange,
+    token_params: { ...params.tokenParams },
+    refresh_params: { ...params.refreshParams },
+    ...(params.responseMode && { response_mode: params.responseMode }),
+  }
+  return Object.assign({ ...params.authorizationParams }, knobs)
+}

@@ -1,0 +1,134 @@
+import {
+  aliasParams,
+  createProviderBody,
+  createdProvider,
+  idParams,
+  noQuery,
+  patchProviderBody,
+  providerList,
+  providerMetadata,
+  providerProfile,
+  replaceProviderBody,
+} from '@nexus/contracts'
+import type { ZodApp } from '@nexus/service'
+import { z } from 'zod'
+import { anyKeyRoute, operatorRoute } from '../http/access.ts'
+import { findProviderById, findProviderByName, listProviders, readProviderMetadata } from './list-providers.ts'
+import { toProfileBody } from './profile-settings.ts'
+import { type RedirectUriSettings, redirectUriOf } from './redirect-uri.ts'
+import { removeProvider, removeProviderByName } from './remove-provider.ts'
+import {
+  type SaveProviderDeps,
+  type SavedProvider,
+  patchProvider,
+  registerProvider,
+  replaceProvider,
+} from './save-provider.ts'
+
+export type ProviderRouteDeps = SaveProviderDeps & { readonly redirectUri: RedirectUriSettings }
+
+const nameParams = z.strictObject({ name: z.string().min(1).max(64) })
+
+/** `/providers`: what operators manage, and what the Gateway may list. */
+export function registerProviderRoutes(app: ZodApp, deps: ProviderRouteDeps): void {
+  registerReading(app, deps)
+  registerChanging(app, deps)
+  registerRemoving(app, deps)
+}
+
+function registerReading(app: ZodApp, deps: ProviderRouteDeps): void {
+  const { database } = deps
+  app.get(
+    '/providers',
+    { config: anyKeyRoute, schema: { querystring: noQuery, response: { 200: providerList } } },
+    async () => (await listProviders(database)).map(({ id, name }) => ({ id, name })),
+  )
+  app.get(
+    '/providers/metadata',
+    { config: anyKeyRoute, schema: { querystring: noQuery, response: { 200: providerMetadata } } },
+    async () => readProviderMetadata(database),
+  )
+  app.get(
+    '/providers/:id',
+    { config: operatorRoute, schema: { params: idParams, querystring: noQuery, response: { 200: providerProfile } } },
+    async ({ params }) => profileBody(deps, await findProviderById(database, params.id)),
+  )
+  app.get(
+    '/providers/by-name/:name',
+    { config: operatorRoute, schema: { params: nameParams, querystring: noQuery, response: { 200: providerProfile } } },
+    async ({ params }) => profileBody(deps, await findProviderByName(database, params.name)),
+  )
+}
+
+function registerChanging(app: ZodApp, deps: ProviderRouteDeps): void {
+  app.post(
+    '/providers',
+    {
+      config: operatorRoute,
+      schema: { querystring: noQuery, body: createProviderBody, response: { 201: createdProvider } },
+    },
+    async ({ body, origin }, reply) => {
+      const saved = await registerProvider(deps, 'profile' in body ? body.profile : body, origin)
+      return reply.code(201).send(createdBody(deps, saved))
+    },
+  )
+  const changing = { params: idParams, querystring: noQuery, response: { 200: providerProfile } }
+  app.put(
+    '/providers/:id',
+    { config: operatorRoute, schema: { ...changing, body: replaceProviderBody } },
+    async ({ params, body, origin }) =>
+      profileBody(deps, (await replaceProvider(deps, params.id, body, origin)).provider),
+  )
+  app.patch(
+    '/providers/:id',
+    { config: operatorRoute, schema: { ...changing, body: patchProviderBody } },
+    async ({ params, body, origin }) =>
+      profileBody(deps, (await patchProvider(deps, params.id, body, origin)).provider),
+  )
+  const aliasing = { params: aliasParams, querystring: noQuery, response: { 200: providerProfile } }
+  app.put('/providers/:id/aliases/:alias', { config: operatorRoute, schema: aliasing }, async ({ params, origin }) => {
+    const { aliases } = await findProviderById(deps.database, params.id)
+    return profileBody(
+      deps,
+      (await patchProvider(deps, params.id, { aliases: [...aliases, params.alias] }, origin)).provider,
+    )
+  })
+  app.delete(
+    '/providers/:id/aliases/:alias',
+    { config: operatorRoute, schema: aliasing },
+    async ({ params, origin }) => {
+      const { aliases } = await findProviderById(deps.database, params.id)
+      const kept = aliases.filter((alias) => alias !== params.alias.toLowerCase())
+      return profileBody(deps, (await patchProvider(deps, params.id, { aliases: kept }, origin)).provider)
+    },
+  )
+}
+
+function registerRemoving(app: ZodApp, deps: ProviderRouteDeps): void {
+  app.delete(
+    '/providers/:id',
+    { config: operatorRoute, schema: { params: idParams, querystring: noQuery, response: { 204: z.null() } } },
+    async ({ params, origin }, reply) => {
+      await removeProvider(deps, params.id, origin)
+      return reply.code(204).send(null)
+    },
+  )
+  app.delete(
+    '/providers/by-name/:name',
+    { config: operatorRoute, schema: { params: nameParams, querystring: noQuery, response: { 204: z.null() } } },
+    async ({ params, origin }, reply) => {
+      await removeProviderByName(deps, params.name, origin)
+      return reply.code(204).send(null)
+    },
+  )
+}
+
+function profileBody(deps: ProviderRouteDeps, provider: Parameters<typeof toProfileBody>[0]) {
+  return toProfileBody(provider, redirectUriOf(provider, deps.redirectUri))
+}
+
+function createdBody(deps: ProviderRouteDeps, { provider, note }: SavedProvider) {
+  const redirectUri = redirectUriOf(provider, deps.redirectUri)
+  const message = `Provider ${provider.name} saved. Register this redirect URI with it: ${redirectUri}`
+  return { id: provider.id, message: note === undefined ? message : `${message} ${note}`, redirect_uri: redirectUri }
+}

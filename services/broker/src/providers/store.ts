@@ -1,0 +1,212 @@
+import type { Queryable } from '../db/database.ts'
+import { fragment, sql } from '../db/sql.ts'
+import type { SealedSecret, SecretVault } from '../vault/secret-vault.ts'
+import { type ProfileSettings, toProvider } from './profile-settings.ts'
+import type { Provider } from './provider.ts'
+
+type ProviderRow = {
+  readonly id: string
+  readonly name: string
+  readonly zones: string[]
+  readonly settings: ProfileSettings
+  readonly aliases: string[]
+  readonly has_client_secret: boolean
+  readonly revision: number
+  readonly created_at: Date
+  readonly updated_at: Date
+}
+
+const columns = fragment`
+  p.id, p.name, p.zones, p.settings, p.revision, p.created_at, p.updated_at,
+  p.client_secret is not null as has_client_secret,
+  array(select a.alias from provider_aliases a where a.provider_id = p.id order by a.alias) as aliases`
+
+function fromRow(row: ProviderRow): Provider {
+  return toProvider(row.settings, {
+    id: row.id,
+    name: row.name,
+    zones: row.zones,
+    aliases: row.aliases,
+    hasClientSecret: row.has_client_secret,
+    revision: row.revision,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  })
+}
+
+export async function selectProviders(database: Queryable): Promise<readonly Provider[]> {
+  const rows = await database.query<ProviderRow>(sql`
+    select ${columns} from provider_profiles p where p.deleted_at is null order by p.name`)
+  return rows.map(fromRow)
+}
+
+/** Living profiles only. */
+export async function selectProviderById(database: Queryable, id: string): Promise<Provider | undefined> {
+  const [row] = await database.query<ProviderRow>(sql`
+    select ${columns} from provider_profiles p where p.id = ${id}::uuid and p.deleted_at is null`)
+  return row && fromRow(row)
+}
+
+/** By name or alias, case-insensitively. */
+export async function selectProviderByName(database: Queryable, name: string): Promise<Provider | undefined> {
+  const [row] = await database.query<ProviderRow>(sql`
+    select ${columns}
+      from provider_profiles p
+     where p.deleted_at is null
+       and (p.name = lower(${name}::text)
+            or p.id = (select a.provider_id from provider_aliases a where a.alias = lower(${name}::text)))`)
+  return row && fromRow(row)
+}
+
+/** Deleted ones too: their connections keep working. The secret lives in the caller's hands for one exchange. */
+export async function selectProviderWithSecret(
+  database: Queryable,
+  vault: SecretVault,
+  id: string,
+): Promise<{ readonly provider: Provider; readonly clientSecret: string | undefined } | undefined> {
+  const [row] = await database.query<
+    ProviderRow & { readonly client_secret: Buffer | null; readonly client_secret_version: number }
+  >(sql`
+    select ${columns}, p.client_secret, p.client_secret_version from provider_profiles p where p.id = ${id}::uuid`)
+  if (!row) return undefined
+  const clientSecret =
+    row.client_secret === null ? undefined : vault.open(row.client_secret, secretContext(id, row.client_secret_version))
+  return { provider: fromRow(row), clientSecret }
+}
+
+function secretContext(id: string, version: number) {
+  return { purpose: 'client-secret', recordId: id, version } as const
+}
+
+export type ProviderWrite = {
+  readonly id: string
+  readonly name: string
+  readonly zones: readonly string[]
+  readonly settings: ProfileSettings
+}
+
+/** @throws pg's unique violation on `provider_profiles_living_name`. */
+export async function insertProvider(
+  database: Queryable,
+  vault: SecretVault,
+  write: ProviderWrite,
+  clientSecret: string | undefined,
+): Promise<void> {
+  const secret: Partial<SealedSecret> =
+    clientSecret === undefined ? {} : vault.seal(clientSecret, secretContext(write.id, 1))
+  await database.query(sql`
+    insert into provider_profiles (id, name, auth_type, zones, settings, client_secret, client_secret_version, key_id)
+    values (${write.id}::uuid, ${write.name}::text, 'oauth2', ${write.zones}::text[], ${JSON.stringify(write.settings)}::jsonb,
+            ${secret.sealed ?? null}::bytea, ${secret.sealed ? 1 : 0}::int, ${secret.keyId ?? null}::bytea)`)
+}
+
+/** Replaces all but the secret, if the profile still has the revision that was read. */
+export async function updateProvider(database: Queryable, write: ProviderWrite, revision: number): Promise<boolean> {
+  const rows = await database.query(sql`
+    update provider_profiles
+       set name = ${write.name}::text, zones = ${write.zones}::text[], settings = ${JSON.stringify(write.settings)}::jsonb,
+           revision = revision + 1, updated_at = now()
+     where id = ${write.id}::uuid and revision = ${revision}::int and deleted_at is null
+    returning id`)
+  return rows.length === 1
+}
+
+/** Seals a new secret (or none) under the next version. The row must be locked by an update of this transaction. */
+export async function updateClientSecret(
+  transaction: Queryable,
+  vault: SecretVault,
+  id: string,
+  clientSecret: string | undefined,
+): Promise<void> {
+  const [row] = await transaction.query<{ version: number }>(sql`
+    select client_secret_version + 1 as version from provider_profiles where id = ${id}::uuid for update`)
+  if (!row) return
+  const secret: Partial<SealedSecret> =
+    clientSecret === undefined ? {} : vault.seal(clientSecret, secretContext(id, row.version))
+  await transaction.query(sql`
+    update provider_profiles
+       set client_secret = ${secret.sealed ?? null}::bytea, key_id = ${secret.keyId ?? null}::bytea,
+           client_secret_version = ${row.version}::int
+     where id = ${id}::uuid`)
+}
+
+/** Soft: connections keep working, the name and the aliases are free again. */
+export async function markProviderDeleted(database: Queryable, id: string): Promise<boolean> {
+  const rows = await database.query(sql`
+    with gone as (
+      update provider_profiles set deleted_at = now(), revision = revision + 1
+       where id = ${id}::uuid and deleted_at is null
+      returning id
+    ), freed as (
+      delete from provider_aliases where provider_id in (select id from gone)
+    )
+    select id from gone`)
+  return rows.length === 1
+}
+
+/** @returns the aliases that belong to another profile: then nothing was written. */
+export async function replaceAliases(
+  transaction: Queryable,
+  id: string,
+  aliases: readonly string[],
+): Promise<readonly string[]> {
+  await transaction.query(sql`
+    delete from provider_aliases where provider_id = ${id}::uuid and alias <> all (${aliases}::text[])`)
+  await transaction.query(sql`
+    insert into provider_aliases (alias, provider_id)
+    select alias, ${id}::uuid from unnest(${aliases}::text[]) as alias
+    on conflict do nothing`)
+  const foreign = await transaction.query<{ alias: string }>(sql`
+    select alias from provider_aliases where alias = any (${aliases}::text[]) and provider_id <> ${id}::uuid
+    union
+    select name from provider_profiles where name = any (${aliases}::text[]) and id <> ${id}::uuid and deleted_at is null`)
+  return foreign.map(({ alias }) => alias)
+}
+
+/** True where another profile answers to this name by an alias. */
+export async function isAliasOfAnother(database: Queryable, id: string, name: string): Promise<boolean> {
+  const rows = await database.query(sql`
+    select 1 from provider_aliases where alias = ${name}::text and provider_id <> ${id}::uuid`)
+  return rows.length > 0
+}
+
+/** Connections that ever got past `pending`: from then on the name is part of what others rely on. */
+export async function hasConnections(database: Queryable, id: string): Promise<boolean> {
+  const [row] = await database.query<{ found: boolean }>(sql`
+    select exists (
+      select from connections where provider_id = ${id}::uuid and status not in ('pending', 'failed', 'expired')
+    ) as found`)
+  return row?.found ?? false
+}
+
+/** True where a living OAuth profile other than this one exists (H6: they would share a callback path). */
+export async function hasOtherProviders(database: Queryable, id: string): Promise<boolean> {
+  const [row] = await database.query<{ found: boolean }>(sql`
+    select exists (select from provider_profiles where deleted_at is null and id <> ${id}::uuid) as found`)
+  return row?.found ?? false
+}
+
+/** A profile without issuer that has no callback path of its own, other than this one (H6). */
+export async function selectSharedCallback(database: Queryable, id: string): Promise<string | undefined> {
+  const [row] = await database.query<{ name: string }>(sql`
+    select name from provider_profiles
+     where deleted_at is null and id <> ${id}::uuid
+       and settings->>'distinct_redirect_uri' = 'false' and settings->>'issuer' is null
+     limit 1`)
+  return row?.name
+}
+
+/** A profile as the operator wrote it, for changes that name only a part of it. */
+export async function selectStoredProfile(
+  database: Queryable,
+  id: string,
+): Promise<{ readonly provider: Provider; readonly profile: ProfileSettings & { readonly name: string } } | undefined> {
+  const [row] = await database.query<ProviderRow>(sql`
+    select ${columns} from provider_profiles p where p.id = ${id}::uuid and p.deleted_at is null`)
+  return (
+    row && {
+      provider: fromRow(row),
+      profile: { ...row.settings, name: row.name, aliases: row.aliases, zones: row.zones },
+    }
+  )
+}
