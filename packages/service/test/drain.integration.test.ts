@@ -1,0 +1,103 @@
+import { once } from 'node:events'
+import { registerHealth, type ZodApp } from '@nexus/service'
+import { expect, test } from 'vitest'
+import { lastBody, openRaw, request } from './raw-http.ts'
+import { startApp } from './test-app.ts'
+
+/** Routes of which `/work` answers when told to. */
+function addWork() {
+  const work = Promise.withResolvers<string>()
+  const probed = Promise.withResolvers<void>()
+  const draining = Promise.withResolvers<void>()
+  const entries = new EventTarget()
+  let entered = 0
+  const addRoutes = (app: ZodApp): void => {
+    const ready = async () => ({ ok: true, checks: {} })
+    registerHealth(app, { ready: () => (probed.resolve(), ready()) })
+    app.addHook('preClose', async () => draining.resolve())
+    app.get('/quick', async () => 'ok')
+    app.get('/work', () => {
+      entered += 1
+      entries.dispatchEvent(new Event('entry'))
+      return work.promise
+    })
+  }
+  const waitForEntries = async (count: number): Promise<void> => {
+    while (entered < count) await once(entries, 'entry')
+  }
+  const finish = (): void => work.resolve('finished')
+  return { addRoutes, waitForEntries, draining: draining.promise, probed: probed.promise, finish }
+}
+
+test('[R6] what is in flight finishes, and then the server is closed', async () => {
+  const { addRoutes, waitForEntries, draining, finish } = addWork()
+  await using server = await startApp(addRoutes)
+  using client = await openRaw(server.port)
+  client.send(request('GET', '/work'))
+  await waitForEntries(1)
+
+  const closed = server.app.close()
+  await draining
+  expect(server.app.isDraining()).toBe(true)
+  expect(client.received()).toBe('')
+  finish()
+  const received = await client.closed
+  expect(received).toMatch(/^HTTP\/1\.1 200 [\s\S]*finished$/)
+  expect(received).toMatch(/\r\nconnection: close\r\n/i)
+  await closed
+  await expect(openRaw(server.port)).rejects.toThrow('ECONNREFUSED')
+})
+
+test('[R6] while it drains, requests on open connections are sent elsewhere, and probes are told', async () => {
+  const { addRoutes, waitForEntries, draining, probed, finish } = addWork()
+  await using server = await startApp(addRoutes)
+  using first = await openRaw(server.port)
+  using second = await openRaw(server.port)
+  for (const client of [first, second]) client.send(request('GET', '/work'))
+  await waitForEntries(2)
+  const closed = server.app.close()
+  await draining
+
+  first.send(request('GET', '/quick'))
+  second.send(request('GET', '/health/ready'))
+  await server.logs.waitFor((line) => line['error_code'] === 'unavailable')
+  await probed
+  finish()
+  const refused = await first.closed
+  expect(refused).toMatch(/finished[\s\S]*HTTP\/1\.1 503 /)
+  expect(refused).toMatch(/\r\nretry-after: 1\r\n/i)
+  expect(lastBody(refused)).toMatchObject({ code: 'unavailable', request_id: expect.any(String) })
+  expect(lastBody(await second.closed)).toEqual({ status: 'draining' })
+  await closed
+})
+
+test('[R6] neither an idle connection nor a half-sent request holds the server open', async () => {
+  const { addRoutes } = addWork()
+  await using server = await startApp(addRoutes)
+  using idle = await openRaw(server.port)
+  idle.send(request('GET', '/quick'))
+  await idle.waitFor(/ok$/)
+  using half = await openRaw(server.port)
+  half.send('GET /quick HTTP/1.1\r\nhost: te')
+  using dripping = await openRaw(server.port)
+  dripping.send(request('POST', '/quick', { 'content-type': 'application/json', 'content-length': '100' }, '{'))
+
+  const started = performance.now()
+  await server.app.close()
+  await Promise.all([idle.closed, half.closed, dripping.closed])
+  expect(performance.now() - started).toBeLessThan(10_000)
+})
+
+test('[R6] a connection that was busy when the drain began is closed with its answer, not after its idle time', async () => {
+  const { addRoutes, waitForEntries, finish } = addWork()
+  await using server = await startApp(addRoutes)
+  const working = fetch(`${server.url}/work`)
+  await waitForEntries(1)
+  const closed = server.app.close()
+  finish()
+  const answer = await working
+  expect(await answer.text()).toBe('finished')
+  const started = performance.now()
+  await closed
+  expect(performance.now() - started).toBeLessThan(5_000)
+})
