@@ -4,7 +4,7 @@ import { formActionAllows } from './form-action-policy.ts'
 import { findSelfSubmittingForm, parseForms, type HtmlForm } from './html-forms.ts'
 
 /** One request the browser made. */
-export type Step = {
+export type NavigationStep = {
   readonly method: string
   readonly url: string
   readonly status: number
@@ -19,7 +19,7 @@ export type Page = {
   readonly status: number
   readonly headers: Headers
   readonly body: string
-  readonly trail: readonly Step[]
+  readonly trail: readonly NavigationStep[]
   /** Set if `stopAt` matched: this request was not made. */
   readonly unsent: { readonly method: string; readonly form: URLSearchParams | undefined } | undefined
 }
@@ -97,7 +97,7 @@ type Session = {
 }
 
 const run = async (session: Session, first: Request): Promise<Page> => {
-  const trail: Step[] = []
+  const trail: NavigationStep[] = []
   let request = first
   let page: Page | undefined
   for (let step = 0; step < mostSteps; step++) {

@@ -1,4 +1,4 @@
-export { createBrowser, type Browser, type BrowserOptions, type Page, type Step } from './browser.ts'
+export { createBrowser, type Browser, type BrowserOptions, type NavigationStep, type Page } from './browser.ts'
 export { captureLogs, type CapturedLogs, type LogLine } from './captured-logs.ts'
 export { createManualClock, type ManualClock } from './clock.ts'
 export { createCookieJar, type Cookie, type CookieJar } from './cookie-jar.ts'
@@ -18,3 +18,14 @@ export { spawnService, type Readiness, type Service, type ServiceOptions } from 
 export { startTcpProxy, type Direction, type PendingCut, type TcpProxy } from './tcp-proxy.ts'
 export { startTemporaryCluster } from './temporary-cluster.ts'
 export { createTestDatabase, runOnServer, withDatabase, type TestDatabase } from './test-databases.ts'
+export * as answers from './scripted-provider/answers.ts'
+export type { Behaviour, BehaviourChange } from './scripted-provider/behaviour.ts'
+export type { AuthMethod, ScriptedClient } from './scripted-provider/clients.ts'
+export type { Answer, Endpoint, Exchange, RecordedRequest, Step } from './scripted-provider/exchange.ts'
+export type { GrantCounts } from './scripted-provider/grants.ts'
+export type { IdTokenForgery } from './scripted-provider/id-token.ts'
+export {
+  startScriptedProvider,
+  type ScriptedProvider,
+  type ScriptedProviderOptions,
+} from './scripted-provider/scripted-provider.ts'

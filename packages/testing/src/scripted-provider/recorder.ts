@@ -1,0 +1,69 @@
+import type { IncomingMessage } from 'node:http'
+import type { Endpoint, RecordedRequest } from './exchange.ts'
+
+/** Remembers every request. */
+export type Recorder = {
+  readonly requests: readonly RecordedRequest[]
+  readonly record: (incoming: IncomingMessage) => Promise<RecordedRequest>
+  readonly requestsTo: (endpoint: Endpoint) => readonly RecordedRequest[]
+  readonly waitForRequest: (endpoint: Endpoint, count?: number) => Promise<RecordedRequest>
+}
+
+export const createRecorder = (issuer: string): Recorder => {
+  const requests: RecordedRequest[] = []
+  const arrivals = new EventTarget()
+  const endpoints = endpointsOf(new URL(issuer).pathname.replace(/\/$/, ''))
+  const requestsTo = (endpoint: Endpoint): readonly RecordedRequest[] =>
+    requests.filter((request) => request.endpoint === endpoint)
+  return {
+    requests,
+    requestsTo,
+    record: async (incoming) => {
+      const request = await readRequest(incoming, endpoints)
+      requests.push(request)
+      arrivals.dispatchEvent(new Event('request'))
+      return request
+    },
+    waitForRequest: async (endpoint, count = 1) => {
+      for (;;) {
+        const found = requestsTo(endpoint)[count - 1]
+        if (found !== undefined) return found
+        await new Promise((resolve) => arrivals.addEventListener('request', resolve, { once: true }))
+      }
+    },
+  }
+}
+
+/** With a path in the issuer, OIDC Discovery §4 puts the well-known part behind it, RFC 8414 §3.1 before it. */
+const endpointsOf = (path: string): ReadonlyMap<string, Endpoint> =>
+  new Map<string, Endpoint>([
+    [`${path}/.well-known/openid-configuration`, 'discovery'],
+    [`${path}/.well-known/oauth-authorization-server`, 'discovery'],
+    [`/.well-known/openid-configuration${path}`, 'discovery'],
+    [`/.well-known/oauth-authorization-server${path}`, 'discovery'],
+    [`${path}/jwks`, 'jwks'],
+    [`${path}/authorize`, 'authorize'],
+    [`${path}/token`, 'token'],
+    [`${path}/userinfo`, 'userinfo'],
+    [`${path}/revoke`, 'revocation'],
+  ])
+
+const readRequest = async (
+  incoming: IncomingMessage,
+  endpoints: ReadonlyMap<string, Endpoint>,
+): Promise<RecordedRequest> => {
+  const { pathname, searchParams } = new URL(incoming.url ?? '/', 'http://provider')
+  let body = ''
+  for await (const chunk of incoming.setEncoding('utf8')) body += String(chunk)
+  const isForm = /^application\/x-www-form-urlencoded\b/.test(incoming.headers['content-type'] ?? '')
+  return {
+    endpoint: endpoints.get(pathname),
+    method: incoming.method ?? '',
+    path: pathname,
+    query: searchParams,
+    headers: incoming.headers,
+    body,
+    form: new URLSearchParams(isForm ? body : ''),
+    at: performance.now(),
+  }
+}
