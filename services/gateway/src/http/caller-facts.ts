@@ -14,10 +14,9 @@ declare module 'fastify' {
 export function installClientAddress(app: ZodApp, trustedProxies: Cidrs): void {
   app.decorateRequest('clientAddress', '')
   app.addHook('onRequest', (request, _reply, done) => {
-    const forwardedFor = request.headers['x-forwarded-for']
     request.clientAddress = clientAddress(
       request.socket.remoteAddress,
-      Array.isArray(forwardedFor) ? forwardedFor.join(',') : forwardedFor,
+      request.headers['x-forwarded-for'],
       trustedProxies,
     )
     done()

@@ -1,0 +1,45 @@
+/** What a Broker answers, as contract.md has it. */
+
+export const id = '0198a1b2-0000-7000-8000-000000000001'
+
+export const connectionBody = {
+  id,
+  zone: 'root',
+  workspace_id: 'u-1',
+  provider: 'google',
+  status: 'active',
+  status_reason: null,
+  scopes: ['openid'],
+  granted_scopes: ['openid'],
+  account: { issuer: 'https://issuer.example.com', subject: 's', label: null },
+  created_at: '2026-11-22T09:00:00.000Z',
+  updated_at: '2026-11-22T09:00:00.000Z',
+  last_used_at: null,
+  token_expires_at: null,
+  last_refresh_at: null,
+  metadata: { team: 'a' },
+}
+
+const credentials = {
+  access_token: 'access-token-canary',
+  token_type: 'Bearer',
+  scope: 'openid',
+  expires_at: '2026-11-22T10:00:00.000Z',
+}
+
+export const payloadBody = {
+  strategy: { type: 'oauth2' },
+  credentials,
+  ...credentials,
+  expires_in: 3540,
+  provider: 'google',
+}
+
+export const requestedBody = (state: string) => ({
+  authUrl: 'https://nexus.example.com/auth/connect/ticket-canary',
+  connection_id: id,
+  state,
+  scopes: ['openid'],
+  provider_id: id,
+  expires_at: '2026-11-22T10:00:00.000Z',
+})

@@ -1,0 +1,154 @@
+import { randomBytes } from 'node:crypto'
+import { randomToken } from '@nexus/crypto'
+import { createLogger, createRedis } from '@nexus/service'
+import { captureLogs, startRedis } from '@nexus/testing'
+import { expect, test } from 'vitest'
+import { id, payloadBody, requestedBody } from './bodies.ts'
+import { makeState, send, sendJson, startGateway } from './harness.ts'
+import { startScriptedBroker } from './scripted-broker.ts'
+
+test('[V5] a refresh token or client secret in the answer of a faulty Broker goes no further', async () => {
+  await using broker = await startScriptedBroker()
+  await using gateway = await startGateway(broker)
+  const secrets = { refresh_token: 'master-canary', refreshToken: 'master-canary', client_secret: 'master-canary' }
+  const extra = {
+    instance_url: 'https://eu.example.com',
+    ...secrets,
+    deep: [{ team: 't', ...secrets, 'REFRESH-TOKEN-2': 'master-canary' }],
+  }
+  const faulty = {
+    ...payloadBody,
+    ...secrets,
+    extra,
+    strategy: { ...payloadBody.strategy, ...secrets },
+    credentials: { ...payloadBody.credentials, ...secrets, extra },
+  }
+  broker.answer(`GET /connections/${id}/token`, { body: faulty })
+  broker.answer(`POST /connections/${id}/refresh`, { body: faulty })
+
+  const fetched = await send(gateway, { target: `/v1/token/${id}` })
+  const refreshed = await send(gateway, { method: 'POST', target: `/v1/refresh/${id}` })
+
+  const kept = { instance_url: 'https://eu.example.com', deep: [{ team: 't' }] }
+  for (const answer of [fetched, refreshed]) {
+    expect(answer.json()).toEqual({
+      ...payloadBody,
+      extra: kept,
+      credentials: { ...payloadBody.credentials, extra: kept },
+    })
+  }
+})
+
+test('[V5] no other answer lets a field pass that its schema does not name', async () => {
+  await using broker = await startScriptedBroker()
+  await using gateway = await startGateway(broker)
+  const secret = { client_secret: 'master-canary', refresh_token: 'master-canary' }
+  const state = makeState(gateway, { purpose: 'request', connectionId: id })
+  broker.answer('GET /providers', { body: [{ id, name: 'google', ...secret }] })
+  broker.answer('POST /auth/consent-spec', { body: { ...requestedBody(state), ...secret } })
+  broker.answer('GET /connections', { body: { connections: [], next_cursor: null, ...secret } })
+
+  const answers = await Promise.all([
+    send(gateway, { target: '/v1/providers' }),
+    send(gateway, { target: '/v1/connections' }),
+    sendJson(gateway, '/v1/request-connection', { user_id: 'u', provider_name: 'google' }),
+  ])
+
+  for (const answer of answers) {
+    expect(answer.status).toBe(200)
+    expect(answer.text).not.toContain('master-canary')
+  }
+})
+
+test('[L1] [L2] at level trace neither logs nor metrics nor Redis hold a credential, a state, a ticket or a code', async () => {
+  await using redisServer = await startRedis()
+  await using broker = await startScriptedBroker()
+  const redisLogs = captureLogs()
+  const redis = createRedis(
+    redisServer.url,
+    createLogger({ level: 'trace', service: 'gateway', destination: redisLogs }),
+  )
+  if (redis === undefined) throw new Error('there is a URL')
+  await using gateway = await startGateway(broker, { redis })
+  const canary = () => `canary${randomToken(24)}`
+  const [access, ticket, code, agentToken, cookie, master] = [
+    canary(),
+    canary(),
+    canary(),
+    canary(),
+    canary(),
+    canary(),
+  ]
+  const state = makeState(gateway, { purpose: 'request', connectionId: id })
+  const forged = `${randomToken(40)}.${randomToken(32)}`
+  const broken = `{"access_token":"${access}"`
+  const body = {
+    ...payloadBody,
+    access_token: access,
+    credentials: { ...payloadBody.credentials, access_token: access },
+  }
+  broker.answer('POST /auth/consent-spec', {
+    body: { ...requestedBody(state), authUrl: `https://n.example/auth/connect/${ticket}` },
+  })
+  broker.answer(`GET /connections/${id}/token`, { body: { ...body, refresh_token: master } })
+  broker.answer(`POST /connections/${id}/refresh`, { body: broken })
+  broker.answer(`GET /auth/connect/${ticket}`, (response) => void response.socket?.destroy())
+  broker.answer('GET /auth/callback', {
+    status: 303,
+    headers: { location: `/?code=${code}`, 'set-cookie': `nx-a=${cookie}` },
+  })
+  const headers = { authorization: `Bearer ${agentToken}`, 'x-nexus-api-key': agentToken, cookie: `nx-a=${cookie}` }
+
+  const answers = [
+    await sendJson(gateway, '/v1/request-connection', { user_id: 'u', provider_name: 'google' }),
+    await send(gateway, { target: `/v1/token/${id}`, headers }),
+    await send(gateway, { method: 'POST', target: `/v1/refresh/${id}`, headers }),
+    await send(gateway, { target: `/v1/token/${access}`, headers }),
+    await send(gateway, { target: `/v1/providers?access_token=${access}&${access}=1`, headers }),
+    await send(gateway, { target: `/auth/connect/${ticket}`, headers }),
+    await send(gateway, { target: `/auth/callback?code=${code}&state=${state}`, headers }),
+    await send(gateway, { target: `/auth/callback?code=${code}&state=${forged}`, headers }),
+    await send(gateway, { target: `/auth/other/${ticket}?code=${code}`, headers }),
+    await send(gateway, { target: '/metrics', headers: { 'x-api-key': agentToken } }),
+  ]
+  expect(answers.map(({ status }) => status)).toEqual([200, 200, 502, 400, 400, 502, 303, 400, 404, 401])
+
+  const metrics = await send(gateway, { target: '/metrics', headers: { 'x-api-key': gateway.apiKey } })
+  const dump = await redisServer.dump()
+  expect(dump).toContain('nexus:gateway:auth')
+  expect(gateway.logs.lines().length).toBeGreaterThan(10)
+  const emitted = gateway.logs.text() + redisLogs.text() + metrics.text + dump
+  const secrets = { access, ticket, code, agentToken, cookie, master, state, forged, key: gateway.apiKey }
+  for (const [what, secret] of Object.entries(secrets)) expect(emitted.includes(secret), what).toBe(false)
+  expect(emitted).not.toContain('127.0.0.1:6379')
+  await redis.close()
+})
+
+test('[L3] whatever ids are thrown at the routes, the metrics keep their labels', async () => {
+  await using broker = await startScriptedBroker()
+  await using gateway = await startGateway(broker)
+  const readRoutes = async () => {
+    const { text } = await send(gateway, { target: '/metrics', headers: { 'x-api-key': gateway.apiKey } })
+    return new Set([...text.matchAll(/route="([^"]*)"/g)].map(([, route]) => route))
+  }
+  const throwAtRoutes = async () => {
+    const word = randomBytes(6).toString('hex')
+    const targets = [
+      `/v1/token/${word}`,
+      `/${word}`,
+      `/auth/connect/${word}!`,
+      `/auth/assets/.${word}`,
+      `/v1/providers?${word}=1`,
+    ]
+    for (const target of targets) await send(gateway, { target })
+    await send(gateway, { target: '/v1/providers', method: 'PROPFIND' })
+  }
+
+  await throwAtRoutes()
+  const before = await readRoutes()
+  for (let round = 0; round < 20; round++) await throwAtRoutes()
+
+  const after = await readRoutes()
+  expect([...after].toSorted()).toEqual([...new Set([...before, '/metrics'])].toSorted())
+  expect([...after]).toEqual(expect.arrayContaining(['/v1/token/:id', '/auth/connect/:ticket', 'unmatched']))
+})
