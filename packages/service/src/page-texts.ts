@@ -5,6 +5,7 @@ export type PageKind =
   | 'wrong-browser'
   | 'already-completed'
   | 'not-allowed'
+  | 'declined'
   | 'provider-problem'
   | 'try-again-later'
   | 'completed'
@@ -63,6 +64,12 @@ export const englishTexts: PageTexts = {
       heading: 'This is not allowed from here',
       happened: 'The request was refused. Nothing was connected.',
       next: 'Go back to the app you came from. If it happens again, ask the people who run it.',
+    },
+    declined: {
+      title: 'Not connected',
+      heading: 'You did not allow the connection',
+      happened: 'The other service told us that access was declined. Nothing was connected.',
+      next: 'You can close this window. If you change your mind, go back to the app and start over.',
     },
     'provider-problem': {
       title: 'Sign-in problem',

@@ -23,7 +23,7 @@ export type GrantedConnection = {
   readonly askedScopes: readonly string[]
   readonly grant: TokenGrant
   /** Parameters of the callback that the profile keeps for agents. */
-  readonly callbackParams: Readonly<Record<string, string>>
+  readonly callbackParams: Readonly<Record<string, unknown>>
 }
 
 export type GrantDeps = {

@@ -28,7 +28,6 @@ export function createBatcher<Item, Result extends NonNullable<unknown>>(
   const queuedBy = new Map<string, number>()
   let running = 0
   let scheduled = false
-}
 
   const charge = (item: Item, change: 1 | -1): void => {
     const key = options.chargeTo(item)

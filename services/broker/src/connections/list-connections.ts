@@ -24,7 +24,10 @@ export async function listConnections(database: Queryable, query: ConnectionQuer
     after: decodeCursor(query.cursor),
     limit: query.limit + 1,
   })
-  const { page, nextCursor } = toPage(rows, query.limit, ({ connection, position }) => ({ id: connection.id, position }))
+  const { page, nextCursor } = toPage(rows, query.limit, ({ connection, position }) => ({
+    id: connection.id,
+    position,
+  }))
   return { connections: page.map(({ connection }) => toConnectionBody(connection)), next_cursor: nextCursor }
 }
 

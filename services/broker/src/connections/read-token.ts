@@ -73,7 +73,9 @@ async function refreshFor(deps: ReadTokenDeps, ask: Ask): Promise<Ask> {
 }
 
 async function answerBatch(deps: ReadTokenDeps, asks: readonly Ask[]): Promise<readonly (Answer | Error)[]> {
-  const { at, byConnection } = await selectReadableTokens(deps.database, [...new Set(asks.map((ask) => ask.connectionId))])
+  const { at, byConnection } = await selectReadableTokens(deps.database, [
+    ...new Set(asks.map((ask) => ask.connectionId)),
+  ])
   const opened = new Map<string, Answer>()
   const decisions = asks.map((ask) => {
     const row = byConnection.get(ask.connectionId)
@@ -97,7 +99,8 @@ async function answerBatch(deps: ReadTokenDeps, asks: readonly Ask[]): Promise<r
 function decide(vault: SecretVault, ask: Ask, row: ReadableToken | undefined, opened: Map<string, Answer>): Answer {
   if (row === undefined) return refuse(new AppError('connection_not_found', 'There is no such connection.'))
   if (row.status !== 'active') return refuse(notActive(row))
-  if (row.sealed === null || row.version === null) return refuse(new AppError('internal', 'An active connection has no token.'))
+  if (row.sealed === null || row.version === null)
+    return refuse(new AppError('internal', 'An active connection has no token.'))
   if (!ask.hasTriedRefresh && shouldRefresh(row)) return { kind: 'refresh_first' }
   if (row.secondsLeft !== null && row.secondsLeft <= 0) return refuse(ask.refreshFailure ?? expired(row))
 
@@ -131,7 +134,9 @@ function refuse(error: AppError): Answer {
 function notActive({ status, statusReason }: ReadableToken): AppError {
   return status === 'attention_required'
     ? new AppError('attention_required', 'The user must reconnect this account.', { details: { reason: statusReason } })
-    : new AppError('connection_not_active', `The connection is ${status}.`, { details: { status, reason: statusReason } })
+    : new AppError('connection_not_active', `The connection is ${status}.`, {
+        details: { status, reason: statusReason },
+      })
 }
 
 function expired({ retryInSeconds }: ReadableToken): AppError {

@@ -8,7 +8,12 @@ import { type OpenedProvider, openProvider } from '../providers/open-provider.ts
 import { retryDelay } from '../refresher/schedule.ts'
 import { type GrantDeps, toCredentialSet, tokenTimes } from './activate-connection.ts'
 import { updateGrantedScopes, updateToAttentionRequired } from './store.ts'
-import { type TokenForRefresh, selectTokenForRefresh, updateRefreshFailure, updateRefreshedToken } from './token-store.ts'
+import {
+  type TokenForRefresh,
+  selectTokenForRefresh,
+  updateRefreshFailure,
+  updateRefreshedToken,
+} from './token-store.ts'
 
 export type RefreshDeps = GrantDeps & {
   readonly database: Database
@@ -45,8 +50,7 @@ export function createRefreshConnection(deps: RefreshDeps): RefreshConnection {
 
 async function refresh(deps: RefreshDeps, connectionId: string, origin: Origin): Promise<void> {
   const token = await selectTokenForRefresh(deps.database, deps.vault, connectionId)
-  if (token === undefined) throw new AppError('connection_not_found', 'There is no such connection with a token.')
-  assertRefreshable(token)
+  if (token?.status !== 'active') return refuseRefresh(deps, connectionId, token, origin)
   if ((token.secondsSinceRefresh ?? Infinity) < freshForSeconds) return
   const { refreshToken } = token.credentials
   if (refreshToken === undefined) return endWithoutRefreshToken(deps, token)
@@ -58,9 +62,23 @@ async function refresh(deps: RefreshDeps, connectionId: string, origin: Origin):
   await settle(deps, token, opened, outcome, origin)
 }
 
-function assertRefreshable({ status }: TokenForRefresh): void {
-  if (status === 'active') return
-  throw status === 'attention_required'
+/** Nothing to refresh; the attempt is recorded all the same (A2). */
+async function refuseRefresh(
+  deps: RefreshDeps,
+  connectionId: string,
+  token: TokenForRefresh | undefined,
+  origin: Origin,
+): Promise<never> {
+  const error = notRefreshable(token)
+  const event = { event: 'token_refresh_failed', outcome: error.code, origin, connectionId } as const
+  await insertAuditEvent(deps.database, deps.createId(), { ...event, zone: token?.zone, providerId: token?.providerId })
+  throw error
+}
+
+function notRefreshable(token: TokenForRefresh | undefined): AppError {
+  if (token === undefined) return new AppError('connection_not_found', 'There is no such connection with a token.')
+  const { status } = token
+  return status === 'attention_required'
     ? new AppError('attention_required', 'The user must reconnect this account.')
     : new AppError('connection_not_active', `The connection is ${status}.`, { details: { status } })
 }
@@ -80,9 +98,13 @@ async function settle(
       return endGrant(deps, token, outcome.error, origin)
     case 'client_refused':
       await recordFailure(deps, token, outcome.error, undefined, origin)
-      throw new AppError('provider_rejected', 'The provider refuses the client of this profile; its operator must mend it.', {
-        details: { error: outcome.error },
-      })
+      throw new AppError(
+        'provider_rejected',
+        'The provider refuses the client of this profile; its operator must mend it.',
+        {
+          details: { error: outcome.error },
+        },
+      )
     case 'transient': {
       const delay = await recordFailure(deps, token, outcome.reason, outcome.retryAfterSeconds, origin)
       throw new AppError('provider_unavailable', 'The provider cannot refresh the token right now.', {
@@ -129,7 +151,8 @@ async function endGrant(deps: RefreshDeps, token: TokenForRefresh, error: string
     return true
   })
   // somebody stored a newer grant meanwhile: there is nothing wrong with that one
-  if (ended) throw new AppError('attention_required', 'The user must reconnect this account.', { details: { reason: error } })
+  if (ended)
+    throw new AppError('attention_required', 'The user must reconnect this account.', { details: { reason: error } })
 }
 
 async function endWithoutRefreshToken(deps: RefreshDeps, token: TokenForRefresh): Promise<void> {

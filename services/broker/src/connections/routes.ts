@@ -1,4 +1,11 @@
-import { connection, connectionList, credentialPayload, idParams, listConnectionsQuery, noQuery } from '@nexus/contracts'
+import {
+  connection,
+  connectionList,
+  credentialPayload,
+  idParams,
+  listConnectionsQuery,
+  noQuery,
+} from '@nexus/contracts'
 import type { ZodApp } from '@nexus/service'
 import type { Database } from '../db/database.ts'
 import { agentRoute } from '../http/access.ts'

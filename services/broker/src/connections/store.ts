@@ -183,7 +183,11 @@ export async function touchLastUsed(database: Queryable, ids: readonly string[])
 }
 
 /** What a refresh granted, where the provider said so: it may be narrower than before (RFC 6749 §6). */
-export async function updateGrantedScopes(transaction: Queryable, id: string, scopes: readonly string[]): Promise<void> {
+export async function updateGrantedScopes(
+  transaction: Queryable,
+  id: string,
+  scopes: readonly string[],
+): Promise<void> {
   await transaction.query(sql`
     update connections set granted_scopes = ${scopes}::text[], updated_at = now()
      where id = ${id}::uuid and granted_scopes is distinct from ${scopes}::text[]`)

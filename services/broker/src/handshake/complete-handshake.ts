@@ -1,6 +1,8 @@
 import { type StatePayload, type StateSigner, sha256 } from '@nexus/crypto'
 import type { Origin } from '../audit/audit-event.ts'
 import { insertAuditEvent } from '../audit/store.ts'
+import { findResponseIssuerFault } from '../oauth/issuer-rule.ts'
+import { pickKeptFields } from '../oauth/kept-fields.ts'
 import type { ProviderClient, TokenGrant } from '../oauth/provider-client.ts'
 import { type OpenedProvider, openProvider } from '../providers/open-provider.ts'
 import type { Provider } from '../providers/provider.ts'
@@ -86,7 +88,7 @@ async function exchange(
     deps.logger.warn({ err: error, connection_id: attempt.connectionId }, 'the code exchange failed')
     return conclude(deps, bound, concludeFrom(error))
   }
-  const callbackParams = pickParams(callback.all, provider.keepCallbackParams)
+  const callbackParams = pickKeptFields(callback.all, provider.keepCallbackParams, [code, callback.state ?? ''])
   const isStored = await storeGrant(deps, bound, { provider, grant, callbackParams })
   return isStored ? returnWithSuccess(deps.returnDomains, bound) : answerAsRecorded(deps, bound)
 }
@@ -110,23 +112,13 @@ async function answerAsRecorded(deps: CompleteHandshakeDeps, bound: BoundCallbac
 }
 
 /**
- * H6: the issuer that answers must be the one the user was sent to, errors included (RFC 9207 §2.4). Only a profile with
- * an issuer has something to compare (P3); one whose metadata promises `iss` must send it.
+ * H6: the issuer that answers must be the one the user was sent to, errors included (RFC 9207 §2.4). Metadata is asked
+ * only where `iss` is missing, to learn whether it was promised.
  */
 async function isFromIssuer(deps: CompleteHandshakeDeps, provider: Provider, { iss }: Callback): Promise<boolean> {
-  if (provider.issuer === undefined) return true
-  if (iss === undefined)
-    return !provider.enableDiscovery || !(await deps.providerClient.findEndpoints(provider)).promisesIss
-  return (
-    iss === provider.issuer || (provider.issuerTemplate !== undefined && matchesTemplate(iss, provider.issuerTemplate))
-  )
-}
-
-/** `{tenantid}` stands for one path segment. */
-function matchesTemplate(iss: string, template: string): boolean {
-  const [before = '', after = ''] = template.split('{tenantid}')
-  const tenant = iss.slice(before.length, iss.length - after.length)
-  return iss === before + tenant + after && /^[A-Za-z0-9.-]+$/.test(tenant)
+  const isPromiseKnown = iss !== undefined || !provider.enableDiscovery
+  const endpoints = isPromiseKnown ? { promisesIss: false } : await deps.providerClient.findEndpoints(provider)
+  return findResponseIssuerFault(provider, endpoints, iss) === undefined
 }
 
 /** The same harmless page for every reason, so that whoever tries states learns nothing; the audit knows the reason. */
@@ -161,9 +153,4 @@ async function recordRefusal(
 ): Promise<void> {
   const connectionId = about?.connectionId
   await insertAuditEvent(deps.database, deps.createId(), { event, outcome, origin, connectionId })
-}
-
-function pickParams(all: Readonly<Record<string, unknown>>, names: readonly string[]): Record<string, string> {
-  const picked = names.map((name) => [name, all[name]] as const)
-  return Object.fromEntries(picked.filter((entry): entry is readonly [string, string] => typeof entry[1] === 'string'))
 }

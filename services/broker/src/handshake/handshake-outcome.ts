@@ -18,7 +18,7 @@ export type OutcomeDeps = GrantDeps & {
 export type Granted = {
   readonly provider: Provider
   readonly grant: TokenGrant
-  readonly callbackParams: Readonly<Record<string, string>>
+  readonly callbackParams: Readonly<Record<string, unknown>>
 }
 
 /** How a handshake ends without a grant. */

@@ -6,7 +6,7 @@ export type KeySetsOptions = {
   readonly fetch: OutboundFetch
   readonly maxEntries?: number
   /** An unknown key id makes the set be fetched again, at most once in this time. */
-  readonly cooldownMs?: number
+  readonly cooldownMs: number
 }
 
 /** Signing keys by `jwks_uri` (P2); concurrent callers share one fetch, a failed one is forgotten. */
@@ -15,7 +15,7 @@ export type KeySets = { find(jwksUri: string): CompactVerifyGetKey }
 const lifetimeMs = 10 * 60_000
 const deadlineMs = 5_000
 
-export function createKeySets({ fetch, maxEntries = 500, cooldownMs = 30_000 }: KeySetsOptions): KeySets {
+export function createKeySets({ fetch, maxEntries = 500, cooldownMs }: KeySetsOptions): KeySets {
   const sets = createBoundedMap<CompactVerifyGetKey>(maxEntries)
   return {
     find(jwksUri) {

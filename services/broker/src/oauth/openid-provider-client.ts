@@ -27,14 +27,17 @@ export type ProviderClientDependencies = {
   readonly now?: () => number
   /** Milliseconds on a clock that nobody sets. */
   readonly monotonicNow?: () => number
+  /** How soon an unknown key id may make the issuer's keys be fetched again. */
+  readonly keyCooldownMs?: number
 }
 
 /** The provider client over openid-client and jose. It keeps metadata and keys in memory, and no secret. */
 export function createProviderClient(dependencies: ProviderClientDependencies): ProviderClient {
   const { fetch, clockOffsetMs, now = Date.now, monotonicNow = () => performance.now() } = dependencies
+  const { keyCooldownMs = 30_000 } = dependencies
   const clocks = { fetch, now, monotonicNow }
   const discovery = createDiscoveryCache(clocks)
-  const keySets = createKeySets({ fetch })
+  const keySets = createKeySets({ fetch, cooldownMs: keyCooldownMs })
 
   /** undefined where nothing is known by which an ID token could be believed. */
   function findIdTokenRules(

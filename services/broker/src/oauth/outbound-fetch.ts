@@ -61,16 +61,12 @@ export function createOutboundFetch(options: OutboundFetchOptions): OutboundFetc
     const target = guard.parseAllowedUrl(url)
     const deadline = AbortSignal.timeout(timeouts.totalMs)
     const signal = init.signal ? AbortSignal.any([init.signal, deadline]) : deadline
+    const sent = { method: toMethod(init.method), headers: buildHeaders(init.headers), body: toBody(init.body), signal }
     try {
       // The proxy resolves the name a second time, out of our sight: names that lead inside are stopped here at least.
       if (options.httpsProxy !== undefined) await abortable(guard.assertNameAllowed(target), signal)
-      const answer = await request(target, {
-        method: toMethod(init.method),
-        headers: buildHeaders(init.headers),
-        body: toBody(init.body),
-        dispatcher: target.protocol === 'https:' ? dispatchers.https : dispatchers.http,
-        signal,
-      })
+      const dispatcher = target.protocol === 'https:' ? dispatchers.https : dispatchers.http
+      const answer = await request(target, { ...sent, dispatcher })
       return await toResponse(answer, maxBytes)
     } catch (error) {
       throw translateNetworkError(error)
@@ -176,14 +172,13 @@ async function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
 }
 
 /**
- * Keeps a network error's code and nothing else: undici's parser errors carry the bytes that the peer sent (P5).
+ * Keeps a network error's code or name and nothing else: undici's parser errors carry the bytes that the peer sent (P5).
  * The guard's refusals come out of the socket's lookup as they went in.
  */
-function translateNetworkError(error: unknown): unknown {
-  if (error instanceof ProviderError || !(error instanceof Error)) return error
-  if (error.name === 'TimeoutError') return new ProviderError('unavailable', 'no complete answer in time')
-  if (error.name === 'AbortError') return new ProviderError('unavailable', 'the request was given up')
-  const code = 'code' in error ? error.code : undefined
-  if (typeof code !== 'string' || !/^[A-Z0-9_]{1,60}$/.test(code)) return error
-  return new ProviderError('unavailable', `no answer (${code})`)
+function translateNetworkError(error: unknown): ProviderError {
+  if (error instanceof ProviderError) return error
+  const { name, code }: { name?: unknown; code?: unknown } = error instanceof Error ? error : {}
+  if (name === 'TimeoutError') return new ProviderError('unavailable', 'no complete answer in time')
+  if (name === 'AbortError') return new ProviderError('unavailable', 'the request was given up')
+  return new ProviderError('unavailable', `no answer (${String(code ?? name)})`)
 }

@@ -1,4 +1,6 @@
 import { AppError } from '@nexus/service'
+import { isSecretName } from '../oauth/kept-fields.ts'
+import { isReservedParameter } from '../oauth/reserved-parameters.ts'
 import type { Provider } from './provider.ts'
 
 /** Checks that a URL is one Nexus may call; throws with the reason otherwise (P4). */
@@ -58,30 +60,21 @@ function assertPkce(provider: Provider): void {
   }
 }
 
-// what the handshake itself decides, and an extra parameter could undo
-const reservedParameter =
-  /^(client_id|client_secret|client_assertion.*|redirect_uri|response_type|scope|state|nonce|code.*|grant_type|refresh_token|request|request_uri|dpop_jkt)$/i
-
 function assertParameters({ params }: Provider): void {
-  const maps = {
-    params: params.authorizationParams,
-    token_params: params.tokenParams,
-    refresh_params: params.refreshParams,
-  }
+  const { authorizationParams, tokenParams, refreshParams } = params
+  const maps = { params: authorizationParams, token_params: tokenParams, refresh_params: refreshParams }
   for (const [field, map] of Object.entries(maps)) {
-    const reserved = Object.keys(map).find((name) => reservedParameter.test(name))
+    const reserved = Object.keys(map).find(isReservedParameter)
     if (reserved !== undefined) refuseProfile(field, `must not set ${reserved}: the handshake decides it`)
   }
 }
 
-const looksSecret = /token|secret|password|assertion|^code$|^state$|private|credential/i
-
-function assertKeptFields(provider: Provider): void {
-  for (const [field, names] of [
-    ['keep_token_fields', provider.keepTokenFields],
-    ['keep_callback_params', provider.keepCallbackParams],
-  ] as const) {
-    const secret = names.find((name) => looksSecret.test(name))
+function assertKeptFields({ keepTokenFields, keepCallbackParams }: Provider): void {
+  for (const [field, names] of Object.entries({
+    keep_token_fields: keepTokenFields,
+    keep_callback_params: keepCallbackParams,
+  })) {
+    const secret = names.find((name) => isSecretName(name) || name === 'state')
     if (secret !== undefined) refuseProfile(field, `must not hand out ${secret}: it is named like a secret`)
   }
 }

@@ -1,3 +1,4 @@
+import type { ProviderProfileInput } from '@nexus/contracts'
 import type { Queryable } from '../db/database.ts'
 import { fragment, sql } from '../db/sql.ts'
 import type { SealedSecret, SecretVault } from '../vault/secret-vault.ts'
@@ -200,7 +201,7 @@ export async function selectSharedCallback(database: Queryable, id: string): Pro
 export async function selectStoredProfile(
   database: Queryable,
   id: string,
-): Promise<{ readonly provider: Provider; readonly profile: ProfileSettings & { readonly name: string } } | undefined> {
+): Promise<{ readonly provider: Provider; readonly profile: Omit<ProviderProfileInput, 'client_secret'> } | undefined> {
   const [row] = await database.query<ProviderRow>(sql`
     select ${columns} from provider_profiles p where p.id = ${id}::uuid and p.deleted_at is null`)
   return (

@@ -1,0 +1,64 @@
+import {
+  type Logger,
+  type Metrics,
+  type ZodApp,
+  buildOpenApi,
+  createServer,
+  registerHealth,
+  registerOpenApi,
+  renderMetrics,
+} from '@nexus/service'
+import { registerAuditRoutes } from './audit/routes.ts'
+import { type ConnectionRouteDeps, registerConnectionRoutes } from './connections/routes.ts'
+import { pageKindOf, translateBrokerError } from './errors.ts'
+import { type HandshakeRouteDeps, registerHandshakeRoutes } from './handshake/routes.ts'
+import { type ReadinessDeps, checkReadiness } from './health/readiness.ts'
+import { anyKeyRoute } from './http/access.ts'
+import { type CallerSettings, installAuthentication } from './http/authenticate-caller.ts'
+import { type ProviderRouteDeps, registerProviderRoutes } from './providers/routes.ts'
+
+export type BrokerDeps = ProviderRouteDeps &
+  HandshakeRouteDeps &
+  ConnectionRouteDeps &
+  ReadinessDeps & {
+    readonly logger: Logger
+    readonly metrics: Metrics
+    readonly callers: CallerSettings
+  }
+
+/** The Broker's HTTP face: who may call comes first, then the features, each with its own routes. */
+export async function buildApp(deps: BrokerDeps): Promise<ZodApp> {
+  const { logger, metrics } = deps
+  const app = createServer({
+    logger,
+    metrics,
+    errors: { translate: translateBrokerError, pageKindOf },
+    connections: { isShared: (address) => deps.callers.trustedProxies.contains(address) },
+  })
+  installAuthentication(app, deps.callers)
+  await registerOpenApi(app, {
+    title: 'Nexus Broker',
+    version: '1',
+    description:
+      'Internal. Owns provider profiles, handshakes, the token vault and the audit. Only /auth/* meets browsers.',
+    securitySchemes: { apiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key' } },
+  })
+
+  registerHealth(app, { ready: () => checkReadiness(deps) })
+  registerProviderRoutes(app, deps)
+  registerHandshakeRoutes(app, deps)
+  registerConnectionRoutes(app, deps)
+  registerAuditRoutes(app, deps.database)
+  registerOperations(app, metrics)
+  return app
+}
+
+function registerOperations(app: ZodApp, metrics: Metrics): void {
+  app.get('/metrics', { config: anyKeyRoute }, async (_request, reply) => {
+    const { contentType, text } = await renderMetrics(metrics)
+    return reply.type(contentType).send(text)
+  })
+  app.get('/openapi.json', { config: anyKeyRoute }, async (_request, reply) =>
+    reply.type('application/json; charset=utf-8').send(buildOpenApi(app)),
+  )
+}

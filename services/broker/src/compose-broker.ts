@@ -1,0 +1,100 @@
+import { randomBytes } from 'node:crypto'
+import type { Keyring } from '@nexus/crypto'
+import { createStateSigner, createVault } from '@nexus/crypto'
+import { type Logger, createMetrics, createRateLimiter, createRedis, createUuidV7 } from '@nexus/service'
+import { type BrokerDeps, buildApp } from './app.ts'
+import { systemOrigin } from './audit/audit-event.ts'
+import { insertAuditEvent } from './audit/store.ts'
+import type { BrokerConfig } from './config.ts'
+import { createLastUsed } from './connections/last-used.ts'
+import { createTokenReader } from './connections/read-token.ts'
+import { createRefreshConnection } from './connections/refresh-connection.ts'
+import { createDatabaseClock } from './db/database-clock.ts'
+import type { Database } from './db/database.ts'
+import { createBrokerMetrics, watchPartitions } from './health/broker-metrics.ts'
+import type { CallerSettings } from './http/authenticate-caller.ts'
+import { limitByAddress } from './http/limit-public-routes.ts'
+import { createSweeper } from './maintenance/sweeper.ts'
+import { createOutbound } from './oauth/outbound.ts'
+import { createProviderClient } from './oauth/openid-provider-client.ts'
+import { createSecretVault } from './vault/secret-vault.ts'
+
+const sweepEveryMs = 60_000
+
+export type ComposedBroker = AsyncDisposable & {
+  readonly app: Awaited<ReturnType<typeof buildApp>>
+  /** Makes what the first request needs: partitions, the measured clock. */
+  readonly prepare: () => Promise<void>
+}
+
+/** Puts the parts together: config → vault → features → app. What is made here is disposed of here, in reverse. */
+export async function composeBroker(
+  config: BrokerConfig,
+  logger: Logger,
+  database: Database,
+  keyring: Keyring,
+): Promise<ComposedBroker> {
+  await using resources = new AsyncDisposableStack()
+  const host = { now: Date.now, monotonicMs: () => performance.now() }
+  const createId = createUuidV7(host.now, randomBytes)
+  const metrics = createMetrics('broker')
+  const brokerMetrics = createBrokerMetrics(metrics, database)
+  const clock = createDatabaseClock(database, host)
+  const sweeper = resources.use(createSweeper({ database, clock, logger, intervalMs: sweepEveryMs }))
+  watchPartitions(metrics, sweeper)
+  const redis = createRedis(config.REDIS_URL?.reveal() ?? 'memory://', logger)
+  resources.defer(async () => redis?.close())
+
+  const vault = createSecretVault(createVault(keyring), ({ purpose, recordId }) => {
+    brokerMetrics.countIntegrityFailure(purpose)
+    const connectionId = purpose === 'token' ? recordId : undefined
+    const event = { event: 'vault.integrity_failed', outcome: purpose, origin: systemOrigin, connectionId } as const
+    insertAuditEvent(database, createId(), { ...event, data: { record: recordId } }).catch((error: unknown) => {
+      logger.error({ err: error, purpose, record: recordId }, 'an integrity failure could not be recorded')
+    })
+  })
+  const outbound = createOutbound(config, resources)
+  const providerClient = createProviderClient({ fetch: outbound.fetch, clockOffsetMs: clock.offsetMs })
+  const lastUsed = resources.use(createLastUsed(database, logger, host.monotonicMs))
+  const schedule = { leadSeconds: config.REFRESH_LEAD_SECONDS, random: Math.random }
+  const shared = { database, vault, createId, schedule, monotonicMs: host.monotonicMs, providerClient, logger }
+  const refreshConnection = createRefreshConnection({ ...shared, countRefresh: brokerMetrics.countRefresh })
+
+  const deps: BrokerDeps = {
+    ...shared,
+    metrics,
+    redis,
+    sweeper,
+    callers: callerSettings(config),
+    assertUrlAllowed: outbound.assertUrlAllowed,
+    redirectUri: { baseUrl: config.BASE_URL, redirectPath: config.REDIRECT_PATH },
+    returnDomains: config.ALLOWED_RETURN_DOMAINS,
+    linkTtlSeconds: config.CONNECT_LINK_TTL_SECONDS,
+    signer: createStateSigner({ key: config.STATE_KEY.reveal(), retiredKey: config.STATE_KEY_RETIRED?.reveal() }),
+    randomBytes,
+    databaseNow: clock.now,
+    limitPublicRoutes: limitByAddress(
+      createRateLimiter({
+        redis: redis?.client,
+        perMinute: config.AUTH_RATE_LIMIT_PER_MINUTE,
+        prefix: 'nexus:broker:auth:',
+        now: host.now,
+      }),
+    ),
+    readToken: createTokenReader({ database, vault, createId, refresh: refreshConnection, noteUse: lastUsed.note }),
+    refreshConnection,
+  }
+  const app = await buildApp(deps)
+  const owned = resources.move()
+  return { app, prepare: sweeper.sweep, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+}
+
+function callerSettings(config: BrokerConfig): CallerSettings {
+  return {
+    apiKeys: config.API_KEY,
+    adminApiKey: config.ADMIN_API_KEY,
+    requireBearer: config.REQUIRE_BEARER,
+    allowedCidrs: config.ALLOWED_CIDRS,
+    trustedProxies: config.TRUSTED_PROXIES,
+  }
+}

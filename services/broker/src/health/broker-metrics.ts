@@ -1,0 +1,57 @@
+import type { Metrics } from '@nexus/service'
+import { Counter, Gauge } from 'prom-client'
+import type { Database } from '../db/database.ts'
+import type { Sweeper } from '../maintenance/sweeper.ts'
+
+export type BrokerMetrics = {
+  readonly countRefresh: (provider: string, outcome: string) => void
+  readonly countIntegrityFailure: (purpose: string) => void
+}
+
+/** The Broker's own metrics. Labels come from profiles and closed lists, never from a request (L3). */
+export function createBrokerMetrics(metrics: Metrics, database: Database): BrokerMetrics {
+  const registers = [metrics.registry]
+  const refreshes = new Counter({
+    name: 'nexus_refreshes_total',
+    help: 'Refreshes of access tokens, by provider profile and outcome',
+    labelNames: ['provider', 'outcome'],
+    registers,
+  })
+  const integrityFailures = new Counter({
+    name: 'nexus_vault_integrity_failures_total',
+    help: 'Sealed secrets that did not open; any at all is an incident',
+    labelNames: ['purpose'],
+    registers,
+  })
+  new Gauge({
+    name: 'nexus_database_connections',
+    help: 'Open connections to PostgreSQL',
+    registers,
+    collect() {
+      this.set(database.connections())
+    },
+  })
+  new Gauge({
+    name: 'nexus_database_waiting',
+    help: 'Statements that wait for a connection',
+    registers,
+    collect() {
+      this.set(database.waiting())
+    },
+  })
+  return {
+    countRefresh: (provider, outcome) => refreshes.inc({ provider, outcome }),
+    countIntegrityFailure: (purpose) => integrityFailures.inc({ purpose }),
+  }
+}
+
+export function watchPartitions(metrics: Metrics, sweeper: Pick<Sweeper, 'partitionDaysAhead'>): void {
+  new Gauge({
+    name: 'nexus_audit_partition_days_ahead',
+    help: 'Days for which audit partitions exist; inserts fail at zero',
+    registers: [metrics.registry],
+    collect() {
+      this.set(sweeper.partitionDaysAhead())
+    },
+  })
+}
