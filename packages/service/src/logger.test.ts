@@ -137,6 +137,20 @@ test('cycles, deep nesting and odd values do not break a line', () => {
   expect(last()).toMatchObject({ loop: { name: 'loop' }, big: '10', nothing: null })
 })
 
+test('what cannot be read cannot break a line either', () => {
+  const { logger, last } = capture()
+  const orphan: unknown = Object.create(Object.create(null))
+  logger.info({ orphan }, 'first')
+  expect(last()).toMatchObject({ orphan: '[object]', msg: 'first' })
+  const trap = {
+    toJSON: () => {
+      throw new Error('trap')
+    },
+  }
+  logger.info({ trap }, 'second')
+  expect(last()).toMatchObject({ unloggable: { message: 'trap' }, msg: 'second' })
+})
+
 test('the level decides what is written', () => {
   const written: string[] = []
   const logger = createLogger({ level: 'warn', service: 'test', destination: { write: (line) => written.push(line) } })

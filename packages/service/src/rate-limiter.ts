@@ -26,8 +26,8 @@ const windowMilliseconds = 60_000
 const mostKeys = 20_000
 /** After a failure Redis is left alone for this long, so that a slow one does not slow every request. */
 const pauseMilliseconds = 2_000
-/** More than all processes together could have let through beyond a limit: a count above it was not ours. */
-const mostOvershoot = 100_000
+/** Each process adds no more than the limit to a key, so a count beyond this many of them was not ours. */
+const mostProcesses = 100
 
 /**
  * A fixed window per minute. Each process counts what it sees itself; Redis, when it answers sensibly, adds what the
@@ -42,7 +42,7 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
   async function countTogether(key: string, window: number): Promise<number> {
     if (redis === undefined || now() < pausedUntil) return 0
     const count = await incrementRedis(redis, `${prefix}:${window}:${hashKey(key)}`)
-    if (count !== undefined && count <= perMinute + mostOvershoot) return count
+    if (count !== undefined && count <= perMinute * mostProcesses) return count
     pausedUntil = now() + pauseMilliseconds
     return 0
   }

@@ -46,7 +46,12 @@ const longestList = 50
  * and objects that are more than data (sockets, requests, clients) to their class.
  */
 export function redactFields(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return copyFields(fields, 0)
+  try {
+    return copyFields(fields, 0)
+  } catch (error) {
+    // a getter or a toJSON of somebody else's threw; to log must never fail what is logged
+    return { unloggable: serializeError(error) }
+  }
 }
 
 /** The same for one value that has no name to judge by. */
@@ -58,7 +63,7 @@ export function redactValue(value: unknown, depth = 0): unknown {
   if (depth >= deepest) return '[deeper]'
   if (Array.isArray(value)) return value.slice(0, longestList).map((item) => redactValue(item, depth + 1))
   if ('toJSON' in value && typeof value.toJSON === 'function') return redactValue(value.toJSON(), depth + 1)
-  return isPlain(value) ? copyFields(value, depth) : `[${value.constructor.name}]`
+  return isPlain(value) ? copyFields(value, depth) : `[${className(value)}]`
 }
 
 /**
@@ -77,6 +82,11 @@ function copyFields(fields: object, depth: number): Record<string, unknown> {
       isSecretField(name, value) ? redacted : redactValue(value, depth + 1),
     ]),
   )
+}
+
+function className(value: object): string {
+  const { constructor } = value
+  return typeof constructor === 'function' ? constructor.name : 'object'
 }
 
 /** Whether a value is nothing but data: an object literal, not an instance of a class. */

@@ -33,7 +33,7 @@ export function createRedis(url: string, logger: Logger, options: RedisOptions =
     socketTimeout: 5_000,
     retryStrategy: (attempt) => Math.min(50 * 2 ** Math.min(attempt, 10), slowestReconnect),
   })
-  logOutages(client, logger)
+  const outages = logOutages(client, logger)
   return {
     client,
     ping: async () => {
@@ -43,18 +43,29 @@ export function createRedis(url: string, logger: Logger, options: RedisOptions =
         return false
       }
     },
-    close: async () => client.disconnect(),
+    close: async () => {
+      outages.stop()
+      client.disconnect()
+    },
   }
 }
 
-function logOutages(client: Redis, logger: Logger): void {
+/** A connection that is merely closed emits no error, and a failed attempt to connect emits both. */
+function logOutages(client: Redis, logger: Logger): { readonly stop: () => void } {
+  let isWatching = true
   let isAway = false
+  let lastError: Error | undefined
   client.on('error', (error: Error) => {
-    if (!isAway) logger.warn({ err: error }, 'Redis is away; counting and caching inside the process')
+    lastError = error
+  })
+  client.on('close', () => {
+    if (isWatching && !isAway) logger.warn({ err: lastError }, 'Redis is away; counting and caching inside the process')
     isAway = true
+    lastError = undefined
   })
   client.on('ready', () => {
     if (isAway) logger.info('Redis is back')
     isAway = false
   })
+  return { stop: () => void (isWatching = false) }
 }
