@@ -1,4 +1,3 @@
-import './http-augmentation.ts'
 import { randomBytes } from 'node:crypto'
 import { fastify, LogController, type FastifyBaseLogger } from 'fastify'
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'

@@ -1,5 +1,3 @@
-import './http-augmentation.ts'
-
 export { AppError, isAppError, type AppErrorOptions, type ErrorDetails } from './app-error.ts'
 export { clientAddress, normalizeAddress } from './client-address.ts'
 export type { ConnectionLimits } from './connection-limit.ts'

@@ -25,8 +25,7 @@ test('[L1] of an error only name, code, message and stack are shown, and of its 
 })
 
 test('[L1] a JSON syntax error loses the document that V8 quotes, in the message and in the stack', () => {
-  const parse = (): unknown => JSON.parse(`{"access_token":"${canary}", nonsense}`)
-  const error = catchError(parse)
+  const error = catchError(() => JSON.parse(`{"access_token":"${canary}", nonsense}`))
   expect(error.message).toContain('JSON')
   const shown = serializeError(new Error('answer unreadable', { cause: error }))
   expect(JSON.stringify(shown)).not.toContain('nonsense')

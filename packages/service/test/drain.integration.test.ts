@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { registerHealth, type ZodApp } from '@nexus/service'
 import { expect, test } from 'vitest'
 import { lastBody, openRaw, request } from './raw-http.ts'
@@ -8,31 +7,26 @@ import { startApp } from './test-app.ts'
 function addWork() {
   const work = Promise.withResolvers<string>()
   const draining = Promise.withResolvers<void>()
-  const entries = new EventTarget()
-  let entered = 0
+  const entered = Promise.withResolvers<void>()
   const addRoutes = (app: ZodApp): void => {
     registerHealth(app, { ready: async () => ({ ok: true, checks: {} }) })
     app.addHook('preClose', async () => draining.resolve())
     app.get('/quick', async () => 'ok')
     app.get('/work', () => {
-      entered += 1
-      entries.dispatchEvent(new Event('entry'))
+      entered.resolve()
       return work.promise
     })
   }
-  const waitForEntries = async (count: number): Promise<void> => {
-    while (entered < count) await once(entries, 'entry')
-  }
   const finish = (): void => work.resolve('finished')
-  return { addRoutes, waitForEntries, draining: draining.promise, finish }
+  return { addRoutes, entered: entered.promise, draining: draining.promise, finish }
 }
 
 test('[R6] what is in flight finishes, and then the server is closed', async () => {
-  const { addRoutes, waitForEntries, draining, finish } = addWork()
+  const { addRoutes, entered, draining, finish } = addWork()
   await using server = await startApp(addRoutes)
   using client = await openRaw(server.port)
   client.send(request('GET', '/work'))
-  await waitForEntries(1)
+  await entered
 
   const closed = server.app.close()
   await draining
@@ -88,10 +82,10 @@ test('[R6] neither an idle connection nor a half-sent request holds the server o
 })
 
 test('[R6] a connection that was busy when the drain began is closed with its answer, not after its idle time', async () => {
-  const { addRoutes, waitForEntries, finish } = addWork()
+  const { addRoutes, entered, finish } = addWork()
   await using server = await startApp(addRoutes)
   const working = fetch(`${server.url}/work`)
-  await waitForEntries(1)
+  await entered
   const closed = server.app.close()
   finish()
   const answer = await working

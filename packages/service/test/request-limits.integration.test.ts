@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { z } from 'zod'
-import type { ZodApp } from '@nexus/service'
+import { createMetrics, renderMetrics, type ZodApp } from '@nexus/service'
 import { lastBody, openRaw, request } from './raw-http.ts'
 import { startApp } from './test-app.ts'
 
@@ -122,4 +122,19 @@ test('[C6] a client that goes away in the middle of its body leaves the server w
   await server.logs.waitFor((line) => line['msg'] === 'client went away before the answer')
   expect((await fetch(`${server.url}/echo`)).status).toBe(200)
   expect(server.logs.lines().filter((line) => line['level'] === 'error')).toEqual([])
+})
+
+test('[L3] methods that nobody routes are one label, and a plain 404', async () => {
+  const metrics = createMetrics('test')
+  await using server = await startApp(addEcho, { metrics })
+  for (const method of ['PROPFIND', 'MKCOL', 'TRACE', 'QUERY', 'M-SEARCH']) {
+    using client = await openRaw(server.port)
+    client.send(request(method, '/echo', { connection: 'close', 'content-type': 'application/json' }))
+    expect(lastBody(await client.closed)).toMatchObject({ code: 'route_not_found' })
+  }
+  const { text } = await renderMetrics(metrics)
+  expect(text.match(/nexus_http_requests_total\{.*/g)).toEqual([
+    'nexus_http_requests_total{route="unmatched",method="OTHER",status_class="4xx",service="test"} 5',
+  ])
+  expect(server.logs.lines().filter((line) => line['level'] === 'warn')).toEqual([])
 })
