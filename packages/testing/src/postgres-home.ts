@@ -2,8 +2,10 @@ import { spawn, spawnSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import {
+  accessSync,
   chmodSync,
   chownSync,
+  constants,
   cpSync,
   existsSync,
   lstatSync,
@@ -72,7 +74,16 @@ const mayUse = (path: string, account: Account): boolean =>
   spawnSync('test', ['-x', path], { ...account, cwd: '/', stdio: 'ignore' }).status === 0
 
 /** A folder that survives restarts (cleaners empty /var/tmp after 30 days) and that every account can enter. */
-const sharedFolder = (): string => (existsSync('/var/lib') ? '/var/lib' : '/var/tmp')
+const sharedFolder = (): string => (isWritable('/var/lib') ? '/var/lib' : '/var/tmp')
+
+const isWritable = (path: string): boolean => {
+  try {
+    accessSync(path, constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
+}
 
 const movedTo = (dir: string): string | undefined => {
   const marker = join(dir, 'moved-to')

@@ -27,7 +27,7 @@ export type TestRedis = AsyncDisposable & {
  * @throws Error that says how to get one, if there is none
  */
 export const startRedis = async (): Promise<TestRedis> => {
-  const given = process.env['TEST_REDIS_URL']
+  const given = process.env['TEST_REDIS_URL'] || undefined
   if (given !== undefined) return leaseDatabase(given)
   const found = findRedisServer()
   if (found !== undefined) return startOwnServer(found)

@@ -38,7 +38,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
 
 const startServer = async (): Promise<Server> => {
   await using stack = new AsyncDisposableStack()
-  const given = process.env['TEST_DATABASE_URL']
+  const given = process.env['TEST_DATABASE_URL'] || undefined
   const url = given ?? stack.use(await startOwnServer()).url('postgres')
   // other runs may use the same server at the same time
   const template = given === undefined ? 'nexus_template' : `nexus_template_${randomBytes(6).toString('hex')}`

@@ -15,7 +15,7 @@ const style = `
 body{margin:0;min-height:100svh;display:grid;place-items:center;padding:1.5rem;background:var(--paper);color:var(--ink);font:1rem/1.5 system-ui,sans-serif}
 main{width:100%;max-width:26rem;padding:2rem;background:var(--card);border:1px solid var(--line);border-radius:1rem}
 h1{margin:0 0 .25rem;font-size:1.4rem;line-height:1.25}
-p{margin:0 0 1rem}small,.soft{color:var(--soft)}
+p{margin:0 0 1rem}small,.soft{color:var(--soft)}p.soft{margin:1.25rem 0 0}
 ul{margin:0 0 1.25rem;padding:0;list-style:none;border:1px solid var(--line);border-radius:.6rem}
 li{padding:.55rem .8rem}li+li{border-top:1px solid var(--line)}
 label{display:block;margin-bottom:.3rem;font-weight:600}
@@ -58,7 +58,7 @@ export const signInPage = ({ client, scopes, destination, suggestedName }: SignI
 <small id="hint">Any name will do: this provider only exists on your machine.</small>
 <div><button name="answer" value="allow">Allow</button><button name="answer" value="cancel" formnovalidate>Cancel</button></div>
 </form>
-<p class="soft"><small><br>You will return to <code>${escapeHtml(destination)}</code></small></p>`,
+<p class="soft"><small>You will return to <code>${escapeHtml(destination)}</code></small></p>`,
   )
 
 export const errorPage = (error: string, description: string): string =>

@@ -229,7 +229,7 @@ describe('forged ID tokens', () => {
 
   test('hmac-public-key verifies for whoever takes the published key for a secret', async () => {
     const { token, provider } = await forge({ idToken: { signature: 'hmac-public-key' } })
-    const jwks: { keys: [{ kty: string }] } = await (await fetch(`${provider.issuer}/jwks`)).json()
+    const jwks: { keys: [{ kty: string }] } = JSON.parse(await (await fetch(`${provider.issuer}/jwks`)).text())
     const published = await importJWK({ ...jwks.keys[0] }, 'RS256', { extractable: true })
     if (published instanceof Uint8Array) throw new Error('not a public key')
     const secret = new TextEncoder().encode(await exportSPKI(published))
