@@ -28,31 +28,35 @@ export type OAuthScene = {
   readonly refresh: (provider: OAuthProvider, change?: Partial<RefreshRequest>) => Promise<RefreshOutcome>
 }
 
-/** A provider client before a scripted provider, both gone when the test ends. */
-export async function openOAuthScene(
-  options: ScriptedProviderOptions & { readonly client?: Partial<ProviderClientDependencies> } = {},
-): Promise<OAuthScene> {
+export type OAuthSceneOptions = ScriptedProviderOptions & {
+  readonly client?: Partial<ProviderClientDependencies>
+  /** Deadline of each request of the provider client. */
+  readonly totalMs?: number
+}
+
+/**
+ * A provider client before a scripted provider, both gone when the test ends. ID tokens are signed by ES256 unless told
+ * otherwise, because RSA keys take long to make.
+ */
+export async function openOAuthScene(options: OAuthSceneOptions = {}): Promise<OAuthScene> {
+  const { signingAlg = 'ES256', totalMs = 10_000 } = options
   const peer = await startScriptedProvider({
     clients: [{ clientId: 'nexus-client', clientSecret, redirectUris: [redirectUri] }],
     ...options,
+    signingAlg,
   })
   onTestFinished(() => peer[Symbol.asyncDispose]())
-  const fetch = createOutboundFetch({ allowPrivateNetworks: true, timeouts: { totalMs: 1_000 } })
+  const fetch = createOutboundFetch({ allowPrivateNetworks: true, timeouts: { totalMs } })
   onTestFinished(() => fetch[Symbol.asyncDispose]())
   const client = createProviderClient({ fetch, clockOffsetMs: () => 0, ...options.client })
 
-  const profile: OAuthScene['profile'] = (change) => makeOAuthProvider({ issuer: peer.issuer, ...change })
+  const make = (change: OAuthProviderChange) => makeOAuthProvider({ idTokenSignedResponseAlg: signingAlg, ...change })
+  const endpoints = { authUrl: `${peer.issuer}/authorize`, tokenUrl: `${peer.issuer}/token` }
   return {
     peer,
     client,
-    profile,
-    staticProfile: (change) =>
-      makeOAuthProvider({
-        authUrl: `${peer.issuer}/authorize`,
-        tokenUrl: `${peer.issuer}/token`,
-        scopes: ['read'],
-        ...change,
-      }),
+    profile: (change) => make({ issuer: peer.issuer, ...change }),
+    staticProfile: (change) => make({ ...endpoints, scopes: ['read'], ...change }),
 
     async consent(provider, change = {}) {
       const { scopes } = provider

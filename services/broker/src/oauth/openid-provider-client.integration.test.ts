@@ -1,7 +1,6 @@
-import { answers, createBrowser, startDemoProvider, type BehaviourChange } from '@nexus/testing'
-import { expect, onTestFinished, test } from 'vitest'
+import { answers, type BehaviourChange } from '@nexus/testing'
+import { expect, test } from 'vitest'
 import { clientSecret, openOAuthScene, redirectUri } from '../../test/oauth-scene.ts'
-import { makeOAuthProvider } from '../../test/make-oauth-provider.ts'
 
 const clientOf = (authMethods: readonly ('client_secret_basic' | 'client_secret_post' | 'none')[]) => ({
   clients: [{ clientId: 'nexus-client', clientSecret, redirectUris: [redirectUri], authMethods }],
@@ -33,42 +32,6 @@ test('a whole handshake with static endpoints needs no metadata', async () => {
   expect(await consent(staticProfile())).toMatchObject({ scopes: ['read'], idToken: undefined, account: undefined })
   expect(peer.violations).toEqual([])
   expect(peer.requestsTo('discovery')).toEqual([])
-})
-
-test('a whole handshake with a certified provider, signed in by a person', async () => {
-  const demo = await startDemoProvider({
-    clients: [
-      {
-        client_id: 'nexus-client',
-        client_secret: clientSecret,
-        redirect_uris: [redirectUri],
-        grant_types: ['authorization_code', 'refresh_token'],
-      },
-    ],
-  })
-  onTestFinished(() => demo[Symbol.asyncDispose]())
-  const { client } = await openOAuthScene()
-  const provider = makeOAuthProvider({
-    issuer: demo.issuer,
-    scopes: ['openid', 'email', 'offline_access'],
-    authHeader: 'client_secret_basic',
-  })
-  const request = {
-    redirectUri,
-    state: 's'.repeat(43),
-    nonce: 'n'.repeat(43),
-    codeVerifier: 'v'.repeat(43),
-    scopes: provider.scopes,
-  }
-  const url = await client.buildAuthorizationUrl(provider, request)
-  const page = await createBrowser().open(url, { stopAt: (next) => next.href.startsWith(redirectUri) })
-  const code = page.url.searchParams.get('code') ?? ''
-  const grant = await client.exchangeCode(provider, { ...request, clientSecret, code })
-  expect(grant.account).toMatchObject({ issuer: demo.issuer })
-  const { account, refreshToken = '' } = grant
-  const outcome = await client.refresh(provider, { clientSecret, refreshToken, account })
-  expect(outcome).toMatchObject({ kind: 'refreshed', grant: { account: { subject: account?.subject } } })
-  expect(demo.counts).toMatchObject({ codeExchanges: 1, refreshes: 1, refusals: 0 })
 })
 
 test.each([
@@ -196,13 +159,18 @@ test.each([
   ['503', answers.serverError(503, 9), { kind: 'unavailable', status: 503, retryAfterSeconds: 9 }],
   ['half an answer', answers.cutMidway(), { kind: 'unavailable' }],
   ['no answer', answers.cutConnection(), { kind: 'unavailable' }],
-  ['silence', answers.stall(), { kind: 'unavailable' }],
-  ['a drip', answers.drip(), { kind: 'unavailable' }],
 ])('[P3] %s from the token endpoint fails the exchange, which is never repeated', async (_, answer, expected) => {
   const { peer, profile, consent } = await openOAuthScene()
   peer.next('token', answer)
   await expect(consent(profile())).rejects.toMatchObject({ name: 'ProviderError', ...expected })
   expect(peer.requestsTo('token')).toHaveLength(1)
+})
+
+test('[P4] a token endpoint that stays silent or drips is given up', async () => {
+  const { peer, profile, consent } = await openOAuthScene({ totalMs: 500 })
+  peer.next('token', answers.stall(), answers.drip())
+  await expect(consent(profile())).rejects.toMatchObject({ kind: 'unavailable' })
+  await expect(consent(profile())).rejects.toMatchObject({ kind: 'unavailable' })
 })
 
 test('keeps the answer fields that the profile names', async () => {
@@ -213,15 +181,13 @@ test('keeps the answer fields that the profile names', async () => {
 })
 
 test.each([
-  ['names another issuer', { issuer: 'https://evil.test' }],
-  ['names the issuer with a slash', { issuer: undefined }],
-  ['has no token endpoint', { token_endpoint: undefined }],
-  ['has a token endpoint of another scheme', { token_endpoint: 'ftp://127.0.0.1/' }],
-])('[P2] metadata that %s are refused', async (_, metadata) => {
+  ['name another issuer', () => ({ issuer: 'https://evil.test' })],
+  ['name the issuer with a slash', (issuer: string) => ({ issuer: `${issuer}/` })],
+  ['have no token endpoint', () => ({ token_endpoint: undefined })],
+  ['have a token endpoint of another scheme', () => ({ token_endpoint: 'ftp://127.0.0.1/' })],
+])('[P2] metadata that %s are refused', async (_, lie) => {
   const { peer, client, profile } = await openOAuthScene()
-  peer.behave({
-    metadata: 'issuer' in metadata && metadata.issuer === undefined ? { issuer: `${peer.issuer}/` } : metadata,
-  })
+  peer.behave({ metadata: lie(peer.issuer) })
   await expect(client.findEndpoints(profile())).rejects.toMatchObject({ kind: 'invalid_answer' })
 })
 

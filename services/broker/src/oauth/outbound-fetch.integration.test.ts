@@ -1,44 +1,10 @@
-import { once } from 'node:events'
-import { createServer, type RequestListener, type Server } from 'node:http'
-import { createServer as createTcpServer, type AddressInfo, type Server as TcpServer } from 'node:net'
+import { createServer } from 'node:http'
+import { createServer as createTcpServer } from 'node:net'
 import { inspect } from 'node:util'
-import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import { parseCidrs } from '@nexus/config'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
+import { listen, openFetch, resolveTo, startPeer } from '../../test/outbound-peer.ts'
 import { createAddressGuard, type ResolveName } from './address-guard.ts'
-import { createOutboundFetch, type OutboundFetchOptions } from './outbound-fetch.ts'
-
-async function listen<T extends Server | TcpServer>(server: T): Promise<number> {
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onTestFinished(async () => {
-    if ('closeAllConnections' in server) server.closeAllConnections()
-    server.close()
-    await once(server, 'close')
-  })
-  return (server.address() as AddressInfo).port
-}
-
-async function startPeer(answer: RequestListener = (_, response) => response.end('{}')) {
-  const requests: { readonly url: string | undefined; readonly headers: Readonly<Record<string, unknown>> }[] = []
-  const server = createServer((request, response) => {
-    requests.push({ url: request.url, headers: request.headers })
-    answer(request, response)
-  })
-  const port = await listen(server)
-  return { port, url: `http://127.0.0.1:${port}`, requests }
-}
-
-function openFetch(options: Partial<OutboundFetchOptions> = {}) {
-  const outbound = createOutboundFetch({ allowPrivateNetworks: true, ...options })
-  onTestFinished(() => outbound[Symbol.asyncDispose]())
-  return outbound
-}
-
-const to =
-  (...addresses: readonly string[]): ResolveName =>
-  async () =>
-    addresses.map((address) => ({ address, family: 4 }))
 
 test('sends what it is given, and says who it is', async () => {
   const peer = await startPeer((_, response) => response.setHeader('x-y', 'z').end('{"a":1}'))
@@ -94,7 +60,7 @@ test('[P4] a private literal is refused before a byte is sent', async () => {
 test('[P4] a name that resolves to loopback is refused at connect time', async () => {
   let connections = 0
   const port = await listen(createTcpServer((socket) => (connections++, socket.destroy())))
-  const outbound = openFetch({ allowPrivateNetworks: false, resolve: to('127.0.0.1') })
+  const outbound = openFetch({ allowPrivateNetworks: false, resolve: resolveTo('127.0.0.1') })
   await expect(outbound(`https://provider.test:${port}/`)).rejects.toMatchObject({ kind: 'address' })
   await expect(openFetch({ allowPrivateNetworks: false })(`https://localhost:${port}/`)).rejects.toMatchObject({
     kind: 'address',
@@ -103,7 +69,7 @@ test('[P4] a name that resolves to loopback is refused at connect time', async (
 })
 
 test('[P4] one forbidden address among good ones condemns the name', async () => {
-  const outbound = openFetch({ resolve: to('127.0.0.1', '169.254.169.254') })
+  const outbound = openFetch({ resolve: resolveTo('127.0.0.1', '169.254.169.254') })
   await expect(outbound('http://provider.test/')).rejects.toMatchObject({ kind: 'address' })
 })
 
@@ -135,7 +101,7 @@ test('[P4] the socket uses the address that was checked: nobody resolves the nam
 
 test('[P4] plain http leaves the opened private networks neither by literal nor by name', async () => {
   await expect(openFetch()('http://8.8.8.8/')).rejects.toMatchObject({ kind: 'address' })
-  await expect(openFetch({ resolve: to('8.8.8.8') })('http://provider.test/')).rejects.toMatchObject({
+  await expect(openFetch({ resolve: resolveTo('8.8.8.8') })('http://provider.test/')).rejects.toMatchObject({
     kind: 'address',
   })
 })
@@ -146,82 +112,6 @@ test.each(['ftp://127.0.0.1/', 'file:///etc/passwd', 'data:text/plain,x', 'https
     await expect(openFetch()(url)).rejects.toMatchObject({ kind: 'address' })
   },
 )
-
-test('[P4] a body over the cap is cut off', async () => {
-  const peer = await startPeer((request, response) => {
-    if (request.url === '/stated') response.writeHead(200, { 'content-length': '1001' })
-    response.end(Buffer.alloc(1001))
-  })
-  const outbound = openFetch({ maxBytes: 1000 })
-  for (const path of ['/stated', '/chunked']) {
-    await expect(outbound(peer.url + path)).rejects.toMatchObject({ kind: 'invalid_answer', message: /too large/ })
-  }
-})
-
-test('[P4] an endless body is cut off', async () => {
-  const peer = await startPeer((_, response) => {
-    const pour = (): void =>
-      void (response.write(Buffer.alloc(65_536)) ? setImmediate(pour) : response.once('drain', pour))
-    pour()
-    response.once('close', () => response.destroy())
-  })
-  await expect(openFetch()(peer.url)).rejects.toMatchObject({ kind: 'invalid_answer', message: /too large/ })
-})
-
-test.each([
-  ['gzip', gzipSync],
-  ['x-gzip', gzipSync],
-  ['deflate', deflateSync],
-  ['br', brotliCompressSync],
-])('[P4] a %s bomb does not unpack', async (encoding, compress) => {
-  const bomb = compress(Buffer.alloc(20 << 20, 32))
-  const small = compress(Buffer.from('{"a":1}'))
-  const peer = await startPeer((request, response) => {
-    response.writeHead(200, { 'content-encoding': encoding }).end(request.url === '/bomb' ? bomb : small)
-  })
-  expect(bomb.length).toBeLessThan(1 << 20)
-  await expect(openFetch()(`${peer.url}/bomb`)).rejects.toMatchObject({ kind: 'invalid_answer', message: /too large/ })
-  const response = await openFetch()(`${peer.url}/small`)
-  expect(await response.json()).toEqual({ a: 1 })
-  expect(response.headers.has('content-encoding')).toBe(false)
-})
-
-test.each([
-  ['damaged', 'gzip'],
-  ['stacked', 'gzip, gzip'],
-  ['unknown', 'zstd'],
-])('[P4] %s compression is refused', async (_, encoding) => {
-  const peer = await startPeer((_request, response) => {
-    response.writeHead(200, { 'content-encoding': encoding }).end('no such thing')
-  })
-  await expect(openFetch()(peer.url)).rejects.toMatchObject({ kind: 'invalid_answer' })
-})
-
-test('[P4] a peer that never answers, or drips, is given up', async () => {
-  const peer = await startPeer((request, response) => {
-    if (request.url === '/silent') return
-    response.writeHead(200).flushHeaders()
-    if (request.url === '/stops') return void response.write('{')
-    const timer = setInterval(() => response.write(' '), 20)
-    response.once('close', () => clearInterval(timer))
-  })
-  const quick = { headersMs: 150, bodyMs: 150, totalMs: 600 }
-  for (const path of ['/silent', '/stops', '/drips']) {
-    const outbound = openFetch({ timeouts: quick })
-    await expect(outbound(peer.url + path), path).rejects.toMatchObject({ kind: 'unavailable' })
-  }
-})
-
-test('[P4] a connection that does not come to stand is given up', async () => {
-  const outbound = openFetch({ resolve: () => new Promise(() => {}), timeouts: { connectMs: 100 } })
-  await expect(outbound('https://provider.test/')).rejects.toMatchObject({ kind: 'unavailable' })
-})
-
-test('the caller can give up too', async () => {
-  const peer = await startPeer(() => {})
-  const signal = AbortSignal.timeout(100)
-  await expect(openFetch()(peer.url, { signal })).rejects.toMatchObject({ kind: 'unavailable' })
-})
 
 test('a network that fails is named by its code alone', async () => {
   const port = await listen(createTcpServer((socket) => socket.once('data', () => socket.resetAndDestroy())))
@@ -289,10 +179,15 @@ test('[P4] NO_PROXY hosts are reached directly, and by the guarded lookup', asyn
       }),
     ),
   )
-  const outbound = openFetch({ httpsProxy, noProxy: '.idp.test,other.test', resolve: to('127.0.0.1') })
+  const outbound = openFetch({ httpsProxy, noProxy: '.idp.test,other.test', resolve: resolveTo('127.0.0.1') })
   await expect(outbound(`https://login.idp.test:${port}/`)).rejects.toMatchObject({ kind: 'unavailable' })
   expect(hellos, 'a TLS handshake').toEqual([0x16])
-  const guarded = openFetch({ httpsProxy, noProxy: 'idp.test', allowPrivateNetworks: false, resolve: to('127.0.0.1') })
+  const guarded = openFetch({
+    httpsProxy,
+    noProxy: 'idp.test',
+    allowPrivateNetworks: false,
+    resolve: resolveTo('127.0.0.1'),
+  })
   await expect(guarded(`https://idp.test:${port}/`)).rejects.toMatchObject({ kind: 'address' })
   expect(targets).toEqual([])
 })

@@ -76,7 +76,6 @@ test.each([
   ['a malformed answer', answers.json({ access_token: 'a' }), { kind: 'transient', reason: 'invalid_answer' }],
   ['junk', answers.junk(), { kind: 'transient', reason: 'invalid_answer' }],
   ['a broken connection', answers.cutConnection(), { kind: 'transient', reason: 'unavailable' }],
-  ['silence', answers.stall(), { kind: 'transient', reason: 'unavailable' }],
 ])('a refresh answered by %s is told apart, and never repeated', async (_, answer, expected) => {
   const { peer, profile, refresh, refreshToken } = await openConnectedScene()
   peer.next('token', answer)
@@ -84,6 +83,12 @@ test.each([
     expected,
   )
   expect(peer.requestsTo('token')).toHaveLength(2)
+})
+
+test('a refresh that is never answered is given up', async () => {
+  const { peer, profile, refresh } = await openOAuthScene({ totalMs: 500 })
+  peer.next('token', answers.stall())
+  expect(await refresh(profile())).toMatchObject({ kind: 'transient', reason: 'unavailable' })
 })
 
 test('Retry-After as a date counts from the Date of the answer', async () => {
@@ -124,14 +129,18 @@ test('[P1] a refreshed ID token that does not verify is no success', async () =>
 })
 
 test('[P1] without the issuer’s keys a refresh keeps its tokens, checks the account and keeps no ID token', async () => {
-  const connected = await openConnectedScene()
-  const { peer, provider, refreshToken, account } = connected
-  // another client of the same peer, with no keys in its cache
-  const fresh = (await openOAuthScene()).client
+  const { peer, profile, consent, refresh } = await openOAuthScene()
+  const provider = profile({ scopes: ['read'] })
+  const { refreshToken = '' } = await consent(provider)
+  peer.behave({ token: { idToken: 'always', refreshTokens: 'constant' } })
   peer.always('jwks', answers.serverError())
-  const clientSecret = undefined
-  const outcome = await connected.refresh(provider, { refreshToken, account })
-  expect(outcome).toMatchObject({ kind: 'refreshed', grant: { account } })
-  void fresh
-  void clientSecret
+  const account = { issuer: peer.issuer, subject: 'ada' }
+  expect(await refresh(provider, { refreshToken, account })).toMatchObject({
+    kind: 'refreshed',
+    grant: { refreshToken, idToken: undefined, account },
+  })
+  peer.behave({ idToken: { claims: { sub: 'eve' } } })
+  expect(await refresh(provider, { refreshToken, account })).toEqual({ kind: 'grant_ended', error: 'account_mismatch' })
+  peer.behave({ idToken: { claims: { aud: 'other' } } })
+  expect(await refresh(provider, { refreshToken, account })).toMatchObject({ kind: 'transient', reason: 'id_token' })
 })
