@@ -39,6 +39,10 @@ test('[V2] a canary that was changed, cut, or belongs to another key is no proof
   const context = { purpose: 'key-canary', recordId: keyring.primaryId, version: 1 } as const
   const otherText = createVault(keyring).seal('another text', context)
   expect(checkCanary(keyring, keyring.primaryId, otherText)).toBe(false)
+  const underAnotherKey = createVault(keyring).seal('nexus key canary', { ...context, recordId: comingId })
+  expect(checkCanary(keyring, comingId, underAnotherKey), 'proves the primary, not the key it is filed under').toBe(
+    false,
+  )
 })
 
 test('[V2] a missing key is told apart from a wrong one', () => {

@@ -132,9 +132,11 @@ test('[V1] no two contexts are one: neighbouring parts cannot lend each other ch
       { purpose: 'token', recordId: 'a\0\0\0\x011', version: 2 },
       { purpose: 'token', recordId: 'a', version: 12 },
     ],
-    // @ts-expect-error -- purposes are a closed list; these show that the encoding does not lean on it
+    // Purposes are a closed list; these show that the encoding does not lean on it.
     [
+      // @ts-expect-error -- no such purpose
       { purpose: 'ab', recordId: 'c', version: 1 },
+      // @ts-expect-error -- no such purpose
       { purpose: 'a', recordId: 'bc', version: 1 },
     ],
   ]
