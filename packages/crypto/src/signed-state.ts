@@ -110,7 +110,8 @@ function encodePayload({ purpose, connectionId, jti, issuedAt }: StateClaims, ke
 
 function parseClaims(payload: Buffer): StateClaims | undefined {
   try {
-    const { purpose, connection_id: connectionId, jti, iat: issuedAt } = JSON.parse(payload.toString())
+    const fields: Readonly<Record<string, unknown>> = JSON.parse(payload.toString())
+    const { purpose, connection_id: connectionId, jti, iat: issuedAt } = fields
     const claims = { purpose, connectionId, jti, issuedAt }
     return areClaims(claims) ? claims : undefined
   } catch {
