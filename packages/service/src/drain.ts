@@ -28,7 +28,6 @@ export function installDrain(app: ZodApp): void {
     draining = true
     const lateFrom = performance.now() + lateArrivalMilliseconds
     sweeper = setInterval(() => {
-      app.server.closeIdleConnections()
       if (performance.now() > lateFrom) cutIncomplete(connections)
     }, sweepMilliseconds).unref()
   })
