@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createKeyring } from '@nexus/crypto'
-import { type Logger, type RunningService, createLogger, isAppError } from '@nexus/service'
+import { type Logger, type LoggerOptions, type RunningService, createLogger, isAppError } from '@nexus/service'
 import { composeBroker } from './compose-broker.ts'
 import { type BrokerConfig, type Environment, migrationUrl, readBrokerConfig } from './config.ts'
 import { type Database, openDatabase } from './db/database.ts'
@@ -9,15 +9,18 @@ import { migrateUp, migrationLockId, readMigrationStatus } from './db/migrate.ts
 import { sql } from './db/sql.ts'
 import { registerKeys } from './vault/register-keys.ts'
 
+/** Where the log goes; stdout unless said. */
+export type StartOptions = Pick<LoggerOptions, 'destination'>
+
 const databasePatienceMs = 30_000
 
 /**
  * Starts a Broker: configuration → database → schema → keys → features → listening. Nothing is written before the keys
  * are proven to be this database's own (V2).
  */
-export async function startBroker(env: Environment): Promise<RunningService> {
+export async function startBroker(env: Environment, options: StartOptions = {}): Promise<RunningService> {
   const config = readBrokerConfig(env)
-  const logger = createLogger({ level: config.LOG_LEVEL, service: 'broker' })
+  const logger = createLogger({ level: config.LOG_LEVEL, service: 'broker', ...options })
   warnOfWeakSettings(config, logger)
   const keyring = createKeyring({
     primary: config.ENCRYPTION_KEY.reveal(),
