@@ -7,7 +7,7 @@ import { ProviderError } from './provider-errors.ts'
 /** `true`: private and loopback addresses, never metadata or link-local ones. A set of blocks: exactly what it contains. */
 export type PrivateNetworks = boolean | { contains(address: string): boolean }
 
-export type ResolvedAddress = { readonly address: string; readonly family: number }
+type ResolvedAddress = { readonly address: string; readonly family: number }
 export type ResolveName = (hostname: string) => Promise<readonly ResolvedAddress[]>
 
 export type AddressGuardOptions = {

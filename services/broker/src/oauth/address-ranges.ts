@@ -4,7 +4,7 @@ import { BlockList, isIP, isIPv4 } from 'node:net'
  * `public` anybody may be sent there · `private` an operator's own network, which a switch can open ·
  * `reserved` link-local, metadata, multicast, documentation, transition mechanisms: no provider lives there.
  */
-export type AddressClass = 'public' | 'private' | 'reserved'
+type AddressClass = 'public' | 'private' | 'reserved'
 
 /** One list per family: a shared BlockList compares IPv4 addresses as mapped ones. */
 type Ranges = { readonly ipv4: BlockList; readonly ipv6: BlockList }

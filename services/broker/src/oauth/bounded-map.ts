@@ -1,5 +1,5 @@
 /** A map that forgets what was not asked for longest, so that many profiles cannot fill the memory. */
-export type BoundedMap<T> = {
+type BoundedMap<T> = {
   get(key: string): T | undefined
   set(key: string, value: T): void
   delete(key: string): void

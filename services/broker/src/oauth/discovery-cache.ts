@@ -4,7 +4,7 @@ import { ProviderError } from './provider-errors.ts'
 import { readProviderMetadata, type IssuerToDiscover, type ProviderMetadata } from './provider-metadata.ts'
 import { readRetryAfterSeconds } from './retry-after.ts'
 
-export type DiscoveryCacheOptions = {
+type DiscoveryCacheOptions = {
   readonly fetch: OutboundFetch
   /** Host time in milliseconds. */
   readonly now: () => number

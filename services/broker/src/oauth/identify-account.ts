@@ -14,7 +14,7 @@ export type Identity = {
   readonly account: Account
 }
 
-export type ReceivedIdToken = {
+type ReceivedIdToken = {
   readonly provider: OAuthProvider
   readonly endpoints: KnownEndpoints
   readonly idToken: string | undefined

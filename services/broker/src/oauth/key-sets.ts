@@ -2,7 +2,7 @@ import { createRemoteJWKSet, customFetch, type CompactVerifyGetKey } from 'jose'
 import { createBoundedMap } from './bounded-map.ts'
 import type { OutboundFetch } from './outbound-fetch.ts'
 
-export type KeySetsOptions = {
+type KeySetsOptions = {
   readonly fetch: OutboundFetch
   readonly maxEntries?: number
   /** An unknown key id makes the set be fetched again, at most once in this time. */

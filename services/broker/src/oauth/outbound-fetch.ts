@@ -3,7 +3,7 @@ import { createAddressGuard, type AddressGuard, type AddressGuardOptions } from 
 import { decodeContent } from './content-encoding.ts'
 import { ProviderError } from './provider-errors.ts'
 
-export type OutboundTimeouts = {
+type OutboundTimeouts = {
   /** Milliseconds until the socket stands, TLS included. */
   readonly connectMs: number
   /** Milliseconds from the request sent to the answer's headers. */
@@ -24,7 +24,7 @@ export type OutboundFetchOptions = AddressGuardOptions & {
   readonly maxBytes?: number
 }
 
-export type OutboundRequest = {
+type OutboundRequest = {
   readonly method?: string
   readonly headers?: Headers | Readonly<Record<string, string>>
   readonly body?: string | URLSearchParams | ArrayBuffer | Uint8Array | ReadableStream | null | undefined
@@ -35,7 +35,7 @@ export type OutboundRequest = {
 /** Takes the place of `fetch` in openid-client and jose. Its answers are whole: the body is in memory when it resolves. */
 export type OutboundFetch = (url: string, init?: OutboundRequest) => Promise<Response>
 
-export const defaultTimeouts: OutboundTimeouts = {
+const defaultTimeouts: OutboundTimeouts = {
   connectMs: 5_000,
   headersMs: 15_000,
   bodyMs: 10_000,

@@ -14,7 +14,7 @@ export type TokenAnswer = {
   readonly extra: Readonly<Record<string, unknown>>
 }
 
-export type TokenAnswerRules = {
+type TokenAnswerRules = {
   readonly scopeSeparator: string
   readonly keepTokenFields: readonly string[]
   /** Host time in milliseconds. */

@@ -6,7 +6,7 @@ import type { OutboundFetch } from './outbound-fetch.ts'
 import { ProviderError } from './provider-errors.ts'
 import { readTokenAnswer, toPlainTokenResponse, type TokenAnswer } from './token-answer.ts'
 
-export type TokenRequest = {
+type TokenRequest = {
   readonly provider: OAuthProvider
   readonly endpoints: KnownEndpoints
   readonly clientSecret: string | undefined
