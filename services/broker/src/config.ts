@@ -36,6 +36,7 @@ const schema = z
     ...databaseFields,
     DATABASE_POOL_MAX: positiveInteger(10, { max: 1000 }),
     DATABASE_STATEMENT_TIMEOUT_MS: positiveInteger(10_000, { min: 100 }),
+    DATABASE_PREPARED_STATEMENTS: booleanFlag(true),
     REDIS_URL: secretUrl(['redis', 'rediss', 'memory']).optional(),
     ENCRYPTION_KEY: requiredKey32(),
     ENCRYPTION_KEYS_EXTRA: keyList32(),

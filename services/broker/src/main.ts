@@ -57,6 +57,7 @@ function openPool(config: BrokerConfig, logger: Logger): Database {
     maxConnections: config.DATABASE_POOL_MAX,
     statementTimeoutMs: config.DATABASE_STATEMENT_TIMEOUT_MS,
     applicationName: 'nexus-broker',
+    keepsPrepared: config.DATABASE_PREPARED_STATEMENTS,
     onIdleError: (error) => {
       logger.warn({ err: error }, 'an idle database connection was lost')
     },

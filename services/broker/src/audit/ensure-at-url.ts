@@ -8,6 +8,7 @@ export async function ensureAuditPartitions(databaseUrl: string): Promise<readon
     maxConnections: 1,
     statementTimeoutMs: 60_000,
     applicationName: 'nexus-migrate',
+    keepsPrepared: false,
     onIdleError: () => undefined,
   })
   try {

@@ -1,6 +1,6 @@
 import type { Database } from '../db/database.ts'
 import { isBadData } from '../db/database-errors.ts'
-import { sql } from '../db/sql.ts'
+import { prepared, sql } from '../db/sql.ts'
 import { type Origin, cleanText } from './audit-event.ts'
 
 /** One attempt to read a credential, as it is about to be answered. */
@@ -56,7 +56,7 @@ async function insertReads(
   records: readonly ReadRecord[],
 ): Promise<ReadonlyMap<string, ReadVerdict>> {
   const column = <T>(pick: (record: ReadRecord) => T): T[] => records.map(pick)
-  const rows = await database.query<{ id: string; verdict: string }>(sql`
+  const statement = sql`
     with asked as materialized (
       select *
         from unnest(
@@ -68,13 +68,14 @@ async function insertReads(
         ) as r (id, outcome, zone, actor_kind, actor_id, connection_id, provider_id, token_version, address, user_agent, request_id)
     ), judged as materialized (
       select asked.*,
-             case when asked.outcome = 'success' and not exists (
-                    select from connections c
-                      join tokens t on t.connection_id = c.id
-                     where c.id = asked.connection_id and c.status = 'active' and t.version = asked.token_version
-                  )
-                  then ${supersededOutcome}::text
-                  else asked.outcome
+             case when asked.outcome <> 'success'
+                    -- a scalar subquery is looked up row by row; an exists may be answered by reading all connections
+                    or (select c.status = 'active' and t.version = asked.token_version
+                          from connections c
+                          join tokens t on t.connection_id = c.id
+                         where c.id = asked.connection_id)
+                  then asked.outcome
+                  else ${supersededOutcome}::text
              end as verdict
         from asked
     ), written as (
@@ -86,6 +87,7 @@ async function insertReads(
         from judged
       on conflict do nothing
     )
-    select id, verdict from judged`)
+    select id, verdict from judged`
+  const rows = await database.query<{ id: string; verdict: string }>(prepared('record-reads', statement))
   return new Map(rows.map(({ id, verdict }) => [id, { kind: 'recorded', outcome: verdict }]))
 }

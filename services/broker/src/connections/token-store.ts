@@ -1,6 +1,6 @@
 import type { ConnectionStatus } from '@nexus/contracts'
 import type { Queryable } from '../db/database.ts'
-import { sql } from '../db/sql.ts'
+import { prepared, sql } from '../db/sql.ts'
 import type { SecretVault } from '../vault/secret-vault.ts'
 import { effectiveStatus } from './store.ts'
 
@@ -152,7 +152,10 @@ export type ReadableTokens = {
 
 /** One look at all connections of a batch. */
 export async function selectReadableTokens(database: Queryable, ids: readonly string[]): Promise<ReadableTokens> {
-  const rows = await database.query<ReadableToken & { readonly at: string }>(sql`
+  const rows = await database.query<ReadableToken & { readonly at: string }>(
+    prepared(
+      'readable-tokens',
+      sql`
     select n.at::text as "at", c.id as "connectionId", c.zone as "zone", c.provider_id as "providerId", p.name as "providerName",
            coalesce((p.settings->>'expose_id_token')::boolean, false) as "exposesIdToken",
            ${effectiveStatus} as "status", c.status_reason as "statusReason",
@@ -162,9 +165,12 @@ export async function selectReadableTokens(database: Queryable, ids: readonly st
            extract(epoch from t.expires_at - t.issued_at)::float8 as "lifetimeSeconds",
            extract(epoch from t.next_attempt_at - n.at)::float8 as "retryInSeconds"
       from (select now() as at) n
-      left join (connections c
-        join provider_profiles p on p.id = c.provider_id
-        left join tokens t on t.connection_id = c.id) on c.id = any (${ids}::uuid[])`)
+     cross join unnest(${ids}::uuid[]) as asked (id)
+      left join connections c on c.id = asked.id
+      left join provider_profiles p on p.id = c.provider_id
+      left join tokens t on t.connection_id = c.id`,
+    ),
+  )
   const found = rows.filter((row) => row.connectionId !== null)
   return { at: rows[0]?.at ?? '', byConnection: new Map(found.map((row) => [row.connectionId, row])) }
 }

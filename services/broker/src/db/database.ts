@@ -22,6 +22,8 @@ export type DatabaseOptions = {
   readonly maxConnections: number
   readonly statementTimeoutMs: number
   readonly applicationName: string
+  /** False behind a transaction pooler that does not carry prepared statements along. */
+  readonly keepsPrepared: boolean
   readonly onIdleError: (error: Error) => void
 }
 
@@ -57,12 +59,12 @@ export function openDatabase(options: DatabaseOptions): Database {
   return {
     async query<Row extends pg.QueryResultRow>(statement: Sql) {
       refuseWhenFull()
-      return runOn<Row>(pool, statement)
+      return runOn<Row>(pool, statement, options.keepsPrepared)
     },
     async transaction(work) {
       refuseWhenFull()
       const client = await pool.connect().catch(rethrow)
-      return inTransaction(client, work)
+      return inTransaction(client, work, options.keepsPrepared)
     },
     close: () => pool.end(),
     waiting: () => pool.waitingCount,
@@ -76,19 +78,22 @@ function rethrow(error: unknown): never {
 
 async function runOn<Row extends pg.QueryResultRow>(
   target: pg.Pool | pg.PoolClient,
-  statement: Sql,
+  { text, values, name }: Sql,
+  keepsPrepared: boolean,
 ): Promise<readonly Row[]> {
-  const result = await target.query<Row>(statement.text, [...statement.values]).catch(rethrow)
+  const named = name !== undefined && keepsPrepared ? { name } : {}
+  const result = await target.query<Row>({ ...named, text, values: [...values] }).catch(rethrow)
   return result.rows
 }
 
 async function inTransaction<Result>(
   client: pg.PoolClient,
   work: (transaction: Queryable) => Promise<Result>,
+  keepsPrepared: boolean,
 ): Promise<Result> {
   try {
     await client.query('begin')
-    const result = await work({ query: (statement) => runOn(client, statement) })
+    const result = await work({ query: (statement) => runOn(client, statement, keepsPrepared) })
     await client.query('commit')
     client.release()
     return result

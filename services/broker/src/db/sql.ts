@@ -1,5 +1,8 @@
-/** A statement with its parameters apart from its text: what `pg` takes. */
-export type Sql = { readonly text: string; readonly values: readonly unknown[] }
+/**
+ * A statement with its parameters apart from its text: what `pg` takes. One with a name is parsed and planned once per
+ * connection: for the few statements that run thousands of times a second.
+ */
+export type Sql = { readonly text: string; readonly values: readonly unknown[]; readonly name?: string }
 
 /**
  * Builds a parameterised statement: every `${value}` becomes `$n`, never text.
@@ -15,6 +18,11 @@ export function sql(strings: TemplateStringsArray, ...values: readonly unknown[]
     text += strings[index + 1] ?? ''
   })
   return { text, values: collected }
+}
+
+/** Names a statement whose text never varies, so that connections keep it prepared. */
+export function prepared(name: string, statement: Sql): Sql {
+  return { ...statement, name }
 }
 
 const fragments = new WeakSet<Sql>()

@@ -1,0 +1,38 @@
+import { readFileSync } from 'node:fs'
+import autocannon from 'autocannon'
+
+export type Measured = {
+  readonly rps: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+  readonly failures: number
+}
+
+/** Loads `GET /v1/token/:id` at `url` with 32 connections for some seconds, ids at random. */
+export async function loadTokenReads(url: string, ids: readonly string[], seconds: number): Promise<Measured> {
+  const result = await autocannon({
+    url,
+    connections: 32,
+    duration: seconds,
+    requests: [
+      { setupRequest: (request) => ({ ...request, path: `/v1/token/${ids[Math.floor(Math.random() * ids.length)]}` }) },
+    ],
+  })
+  return {
+    rps: result.requests.average,
+    p50Ms: result.latency.p50,
+    p99Ms: result.latency.p99,
+    failures: result.non2xx + result.errors,
+  }
+}
+
+/** Resident memory of a process now, in MB. */
+export function readRssMb(pid: number): number {
+  const [, kilobytes] = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
+  return Number(kilobytes) / 1024
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
+}

@@ -1,0 +1,123 @@
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { cpus, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { migrateDatabase, spawnService, startCluster } from '@nexus/testing'
+import { type Measured, loadTokenReads, median, readRssMb } from './load.ts'
+import { seedConnections } from './seed.ts'
+
+export type TokenReadOptions = { readonly connections: number; readonly rounds: number; readonly seconds: number }
+
+type Round = { readonly bare: Measured; readonly nexus: Measured }
+
+const file = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
+const say = (line: string): void => {
+  process.stderr.write(`${line}\n`)
+}
+
+/**
+ * Token reads through Gateway and Broker beside a bare two-hop proxy that answers a constant of the same size: the two
+ * are loaded in turns within one run, so that what the machine does otherwise hits both alike. PostgreSQL runs with its
+ * own defaults: commits are durable.
+ */
+export async function benchTokenRead(options: TokenReadOptions): Promise<void> {
+  await using resources = new AsyncDisposableStack()
+  const directory = mkdtempSync(join(tmpdir(), 'nexus-bench-'))
+  resources.defer(() => {
+    rmSync(directory, { recursive: true, force: true })
+  })
+  say('starting PostgreSQL, Broker, Gateway and the bare proxy …')
+  const cluster = resources.use(await startCluster(join(directory, 'data')))
+  const databaseUrl = cluster.url('postgres')
+  await migrateDatabase(databaseUrl)
+  const { broker, gateway, encryptionKey } = await startNexus(databaseUrl, resources)
+  say(`sealing ${options.connections} connections …`)
+  const ids = await seedConnections(databaseUrl, encryptionKey, options.connections)
+
+  const sample = await fetch(`${gateway.url}/v1/token/${ids[0]}`)
+  const body = await sample.text()
+  if (sample.status !== 200) throw new Error(`a token read answered ${sample.status}: ${body}`)
+  const bytes = Buffer.byteLength(body) - '{"body":""}'.length
+  const back = resources.use(await spawnBare(['back'], { BODY_BYTES: String(bytes) }))
+  const front = resources.use(await spawnBare(['front', back.url], {}))
+
+  say('warming up …')
+  await loadTokenReads(front.url, ids, 3)
+  await loadTokenReads(gateway.url, ids, 5)
+  const rounds: Round[] = []
+  const rss = { broker: 0, gateway: 0 }
+  for (let n = 1; n <= options.rounds; n++) {
+    const bare = await loadTokenReads(front.url, ids, options.seconds)
+    const nexus = await loadTokenReads(gateway.url, ids, options.seconds)
+    rss.broker = Math.max(rss.broker, readRssMb(broker.pid))
+    rss.gateway = Math.max(rss.gateway, readRssMb(gateway.pid))
+    rounds.push({ bare, nexus })
+    say(`round ${n}/${options.rounds}   bare ${show(bare)}   nexus ${show(nexus)}`)
+  }
+  report(rounds, rss)
+}
+
+async function startNexus(databaseUrl: string, resources: AsyncDisposableStack) {
+  const encryptionKey = randomBytes(32)
+  const stateKey = randomBytes(32).toString('base64')
+  const apiKey = randomBytes(32).toString('hex')
+  const common = {
+    HOST: '127.0.0.1',
+    REQUIRE_BEARER: 'false',
+    STATE_KEY: stateKey,
+    NODE_ENV: 'production',
+    LOG_LEVEL: 'warn',
+  }
+  const broker = resources.use(
+    await spawnService({
+      entry: file('../../services/broker/bin/nexus-broker.ts'),
+      args: ['serve'],
+      env: {
+        ...common,
+        DATABASE_URL: databaseUrl,
+        ENCRYPTION_KEY: encryptionKey.toString('base64'),
+        API_KEY: apiKey,
+        BASE_URL: 'http://127.0.0.1:1',
+      },
+    }),
+  )
+  const gateway = resources.use(
+    await spawnService({
+      entry: file('../../services/gateway/bin/nexus-gateway.ts'),
+      env: { ...common, BROKER_BASE_URL: broker.url, BROKER_API_KEY: apiKey },
+    }),
+  )
+  return { broker, gateway, encryptionKey }
+}
+
+function spawnBare(args: readonly string[], env: Readonly<Record<string, string>>) {
+  return spawnService({ entry: file('./bare-service.ts'), args, env: { NODE_ENV: 'production', ...env } })
+}
+
+function show({ rps, p50Ms, p99Ms, failures }: Measured): string {
+  return `${Math.round(rps)}/s p50 ${p50Ms} ms p99 ${p99Ms} ms${failures === 0 ? '' : ` FAILURES ${failures}`}`
+}
+
+function report(rounds: readonly Round[], rss: { readonly broker: number; readonly gateway: number }): void {
+  const failures = rounds.reduce((sum, { bare, nexus }) => sum + bare.failures + nexus.failures, 0)
+  if (failures > 0) throw new Error(`${failures} requests failed`)
+  const ratio = median(rounds.map(({ bare, nexus }) => nexus.rps / bare.rps))
+  const p99Ratio = median(rounds.map(({ bare, nexus }) => nexus.p99Ms / bare.p99Ms))
+  say(`on ${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), load generator included`)
+  const line = {
+    bench: 'token-read',
+    ratio: round(ratio),
+    p99_ratio: round(p99Ratio),
+    rps: Math.round(median(rounds.map(({ nexus }) => nexus.rps))),
+    bare_rps: Math.round(median(rounds.map(({ bare }) => bare.rps))),
+    p50_ms: median(rounds.map(({ nexus }) => nexus.p50Ms)),
+    p99_ms: median(rounds.map(({ nexus }) => nexus.p99Ms)),
+    rss_mb: { broker: Math.round(rss.broker), gateway: Math.round(rss.gateway) },
+  }
+  process.stdout.write(`${JSON.stringify(line)}\n`)
+}
+
+function round(value: number): number {
+  return Math.round(value * 100) / 100
+}
