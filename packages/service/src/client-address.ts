@@ -17,7 +17,8 @@ export function clientAddress(
   trustedProxies: Cidrs,
 ): string {
   let believed = normalizeAddress(socketAddress ?? '') ?? ''
-  const hops = [forwardedFor ?? []].flat().join(',').split(',').toReversed()
+  if (forwardedFor === undefined) return believed
+  const hops = [forwardedFor].flat().join(',').split(',').toReversed()
   for (const hop of hops) {
     if (believed === '' || !trustedProxies.contains(believed)) return believed
     const address = normalizeAddress(withoutPort(hop.trim()))

@@ -12,7 +12,7 @@ import { observeAnswer, observeRequests, type Metrics } from './metrics.ts'
 import { createRequestIds } from './request-id.ts'
 import { installSecurityHeaders } from './security-headers.ts'
 import { installQueryCheck, parseParameters } from './strict-parameters.ts'
-import { createUuidV7 } from './uuid-v7.ts'
+import { createUuidV7, drawAhead } from './uuid-v7.ts'
 import type { ZodApp } from './zod-app.ts'
 
 /** Milliseconds. How long a client may take, and how long a connection may do nothing. */
@@ -79,7 +79,7 @@ export function createServer(options: ServerOptions): ZodApp {
 function instantiate(options: ServerOptions) {
   const logger: FastifyBaseLogger = options.logger
   const timeouts = { ...defaultTimeouts, ...options.timeouts }
-  const createId = options.createId ?? createUuidV7(Date.now, randomBytes)
+  const createId = options.createId ?? createUuidV7(Date.now, drawAhead(randomBytes))
   return fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),

@@ -24,5 +24,5 @@ export { runService, type RunningService, type RunOptions } from './run-service.
 export { setSecurityHeaders, type PageHeaderOptions } from './security-headers.ts'
 export { serializeError, type SerializedError } from './serialize-error.ts'
 export { findParameterFault, installFormParser, parseParameters, type Parameters } from './strict-parameters.ts'
-export { createUuidV7 } from './uuid-v7.ts'
+export { createUuidV7, drawAhead } from './uuid-v7.ts'
 export type { ZodApp } from './zod-app.ts'

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { expect, test } from 'vitest'
-import { createUuidV7 } from './uuid-v7.ts'
+import { createUuidV7, drawAhead } from './uuid-v7.ts'
 
 const ones = (size: number): Uint8Array => new Uint8Array(size).fill(0xff)
 const zeros = (size: number): Uint8Array => new Uint8Array(size)
@@ -30,4 +30,20 @@ test('when the counter of a millisecond runs out, time runs ahead instead of rep
   expect(ids.at(0)?.slice(0, 13)).toBe('00000000-03e8')
   expect(ids.at(-1)?.slice(0, 13)).toBe('00000000-03e9')
   expect(ids.toSorted()).toEqual(ids)
+})
+
+test('bytes drawn ahead are handed out once each, in order', () => {
+  const calls: number[] = []
+  let next = 0
+  const draw = drawAhead((size) => {
+    calls.push(size)
+    return Uint8Array.from({ length: size }, () => next++)
+  }, 8)
+  const taken = [draw(3), draw(3), draw(3), draw(20)].map((bytes) => [...bytes])
+  expect(calls).toEqual([8, 8, 20])
+  expect(taken[0]).toEqual([0, 1, 2])
+  expect(taken[1]).toEqual([3, 4, 5])
+  // what is left of a piece is too short and never used
+  expect(taken[2]).toEqual([8, 9, 10])
+  expect(new Set(taken.flat()).size).toBe(29)
 })

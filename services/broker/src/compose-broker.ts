@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Keyring } from '@nexus/crypto'
 import { createStateSigner, createVault } from '@nexus/crypto'
-import { type Logger, createMetrics, createRateLimiter, createRedis, createUuidV7 } from '@nexus/service'
+import { type Logger, createMetrics, createRateLimiter, createRedis, createUuidV7, drawAhead } from '@nexus/service'
 import { type BrokerDeps, buildApp } from './app.ts'
 import { systemOrigin } from './audit/audit-event.ts'
 import { insertAuditEvent } from './audit/store.ts'
@@ -36,7 +36,7 @@ export async function composeBroker(
 ): Promise<ComposedBroker> {
   await using resources = new AsyncDisposableStack()
   const host = { now: Date.now, monotonicMs: () => performance.now() }
-  const createId = createUuidV7(host.now, randomBytes)
+  const createId = createUuidV7(host.now, drawAhead(randomBytes))
   const metrics = createMetrics('broker')
   const brokerMetrics = createBrokerMetrics(metrics, database)
   const clock = createDatabaseClock(database, host)

@@ -1,5 +1,6 @@
+import { timingSafeEqual } from 'node:crypto'
 import type { Cidrs, Secret } from '@nexus/config'
-import { equalInConstantTime, sha256 } from '@nexus/crypto'
+import { sha256 } from '@nexus/crypto'
 import { AppError, clientAddress, type ZodApp } from '@nexus/service'
 import type { FastifyRequest } from 'fastify'
 import type { Origin } from '../audit/audit-event.ts'
@@ -78,7 +79,7 @@ function createKeyCheck(settings: CallerSettings): (key: string) => KeyKind {
   const gateway = settings.apiKeys.map((key) => sha256(key.reveal()))
   const operator = settings.adminApiKey === undefined ? [] : [sha256(settings.adminApiKey.reveal())]
   const matches = (known: readonly Buffer[], hash: Buffer): boolean =>
-    known.reduce((found, one) => equalInConstantTime(one, hash) || found, false)
+    known.reduce((found, one) => timingSafeEqual(one, hash) || found, false)
   return (key) => {
     const hash = sha256(key)
     const isGateway = matches(gateway, hash)
