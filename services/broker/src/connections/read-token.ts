@@ -4,7 +4,7 @@ import type { Origin } from '../audit/audit-event.ts'
 import { type ReadRecord, type ReadVerdict, recordReads, supersededOutcome } from '../audit/record-reads.ts'
 import type { Database } from '../db/database.ts'
 import { readMargin } from '../refresher/schedule.ts'
-import type { SecretVault } from '../vault/secret-vault.ts'
+import type { SealedSecret, SecretVault } from '../vault/secret-vault.ts'
 import { createBatcher } from './batcher.ts'
 import { toCredentialPayload } from './credential-payload.ts'
 import { type ReadableToken, openCredentials, selectReadableTokens } from './token-store.ts'
@@ -99,17 +99,17 @@ async function answerBatch(deps: ReadTokenDeps, asks: readonly Ask[]): Promise<r
 function decide(vault: SecretVault, ask: Ask, row: ReadableToken | undefined, opened: Map<string, Answer>): Answer {
   if (row === undefined) return refuse(new AppError('connection_not_found', 'There is no such connection.'))
   if (row.status !== 'active') return refuse(notActive(row))
-  if (row.sealed === null || row.version === null)
+  if (row.sealed === null || row.keyId === null || row.version === null)
     return refuse(new AppError('internal', 'An active connection has no token.'))
   if (!ask.hasTriedRefresh && shouldRefresh(row)) return { kind: 'refresh_first' }
   if (row.secondsLeft !== null && row.secondsLeft <= 0) return refuse(ask.refreshFailure ?? expired(row))
 
-  const known = opened.get(row.connectionId) ?? open(vault, row, row.version, row.sealed)
+  const known = opened.get(row.connectionId) ?? open(vault, row, row.version, { sealed: row.sealed, keyId: row.keyId })
   opened.set(row.connectionId, known)
   return known
 }
 
-function open(vault: SecretVault, row: ReadableToken, version: number, sealed: Buffer): Answer {
+function open(vault: SecretVault, row: ReadableToken, version: number, sealed: SealedSecret): Answer {
   try {
     const credentials = openCredentials(vault, row.connectionId, version, sealed)
     return { kind: 'released', payload: toCredentialPayload(credentials, row) }

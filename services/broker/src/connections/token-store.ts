@@ -1,7 +1,7 @@
 import type { ConnectionStatus } from '@nexus/contracts'
 import type { Queryable } from '../db/database.ts'
 import { prepared, sql } from '../db/sql.ts'
-import type { SecretVault } from '../vault/secret-vault.ts'
+import type { SealedSecret, SecretVault } from '../vault/secret-vault.ts'
 import { effectiveStatus } from './store.ts'
 
 /** All that a grant gave, as it is sealed. It is the only type with a refresh token, and it does not leave the Broker (V5). */
@@ -103,6 +103,7 @@ export async function selectTokenForRefresh(
   const [row] = await database.query<
     Omit<TokenForRefresh, 'credentials' | 'account'> & {
       readonly credentials: Buffer
+      readonly keyId: Buffer
       readonly issuer: string | null
       readonly subject: string | null
     }
@@ -113,16 +114,16 @@ export async function selectTokenForRefresh(
            extract(epoch from t.expires_at - now())::float8 as "secondsLeft",
            extract(epoch from now() - t.last_refresh_at)::float8 as "secondsSinceRefresh",
            extract(epoch from t.next_attempt_at - now())::float8 as "retryInSeconds",
-           t.credentials
+           t.credentials, t.key_id as "keyId"
       from connections c
       join tokens t on t.connection_id = c.id
      where c.id = ${connectionId}::uuid`)
   if (!row) return undefined
-  const { issuer, subject, credentials, ...rest } = row
+  const { issuer, subject, credentials, keyId, ...rest } = row
   return {
     ...rest,
     account: issuer === null || subject === null ? undefined : { issuer, subject },
-    credentials: openCredentials(vault, connectionId, row.version, credentials),
+    credentials: openCredentials(vault, connectionId, row.version, { sealed: credentials, keyId }),
   }
 }
 
@@ -136,6 +137,7 @@ export type ReadableToken = {
   readonly status: ConnectionStatus
   readonly statusReason: string | null
   readonly sealed: Buffer | null
+  readonly keyId: Buffer | null
   readonly version: number | null
   readonly hasRefreshToken: boolean | null
   readonly expiresAt: Date | null
@@ -159,7 +161,7 @@ export async function selectReadableTokens(database: Queryable, ids: readonly st
     select n.at::text as "at", c.id as "connectionId", c.zone as "zone", c.provider_id as "providerId", p.name as "providerName",
            coalesce((p.settings->>'expose_id_token')::boolean, false) as "exposesIdToken",
            ${effectiveStatus} as "status", c.status_reason as "statusReason",
-           t.credentials as "sealed", t.version as "version", t.has_refresh_token as "hasRefreshToken",
+           t.credentials as "sealed", t.key_id as "keyId", t.version as "version", t.has_refresh_token as "hasRefreshToken",
            t.expires_at as "expiresAt",
            extract(epoch from t.expires_at - n.at)::float8 as "secondsLeft",
            extract(epoch from t.expires_at - t.issued_at)::float8 as "lifetimeSeconds",
@@ -179,9 +181,9 @@ export function openCredentials(
   vault: SecretVault,
   connectionId: string,
   version: number,
-  sealed: Buffer,
+  { sealed, keyId }: SealedSecret,
 ): CredentialSet {
-  return JSON.parse(vault.open(sealed, tokenContext(connectionId, version))) as CredentialSet
+  return JSON.parse(vault.open(sealed, tokenContext(connectionId, version), keyId)) as CredentialSet
 }
 
 function sealCredentials(vault: SecretVault, connectionId: string, version: number, credentials: CredentialSet) {

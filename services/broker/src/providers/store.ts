@@ -66,12 +66,17 @@ export async function selectProviderWithSecret(
   id: string,
 ): Promise<{ readonly provider: Provider; readonly clientSecret: string | undefined } | undefined> {
   const [row] = await database.query<
-    ProviderRow & { readonly client_secret: Buffer | null; readonly client_secret_version: number }
+    ProviderRow & {
+      readonly client_secret: Buffer | null
+      readonly client_secret_version: number
+      readonly key_id: Buffer | null
+    }
   >(sql`
-    select ${columns}, p.client_secret, p.client_secret_version from provider_profiles p where p.id = ${id}::uuid`)
+    select ${columns}, p.client_secret, p.client_secret_version, p.key_id
+      from provider_profiles p where p.id = ${id}::uuid`)
   if (!row) return undefined
-  const clientSecret =
-    row.client_secret === null ? undefined : vault.open(row.client_secret, secretContext(id, row.client_secret_version))
+  const { client_secret: sealed, client_secret_version: version, key_id: keyId } = row
+  const clientSecret = sealed === null ? undefined : vault.open(sealed, secretContext(id, version), keyId)
   return { provider: fromRow(row), clientSecret }
 }
 

@@ -8,10 +8,11 @@ export type SealedSecret = { readonly sealed: Buffer; readonly keyId: Buffer }
 export type SecretVault = {
   seal(text: string, context: SealContext): SealedSecret
   /**
+   * @param keyId what the row says beside the ciphertext: an envelope that names another key was tampered with.
    * @throws AppError `vault_integrity` where the ciphertext is not the one that belongs here (V1),
    *   `key_unavailable` where its key is not configured: nothing is wrong with the row then.
    */
-  open(sealed: Uint8Array, context: SealContext): string
+  open(sealed: Uint8Array, context: SealContext, keyId?: Uint8Array | null): string
 }
 
 export function createSecretVault(vault: Vault, onIntegrityFailure: (context: SealContext) => void): SecretVault {
@@ -20,8 +21,9 @@ export function createSecretVault(vault: Vault, onIntegrityFailure: (context: Se
       const sealed = vault.seal(text, context)
       return { sealed, keyId: Buffer.from(readKeyId(sealed), 'hex') }
     },
-    open(sealed, context) {
+    open(sealed, context, keyId) {
       try {
+        assertKeyIdAgrees(sealed, keyId)
         return vault.open(sealed, context).toString('utf8')
       } catch (error) {
         if (error instanceof UnknownKeyError) {
@@ -38,4 +40,10 @@ export function createSecretVault(vault: Vault, onIntegrityFailure: (context: Se
       }
     },
   }
+}
+
+/** Else a changed byte of the key id would pass for a key that somebody forgot to configure. */
+function assertKeyIdAgrees(sealed: Uint8Array, keyId: Uint8Array | null | undefined): void {
+  if (keyId === undefined || keyId === null) return
+  if (readKeyId(sealed) !== Buffer.from(keyId).toString('hex')) throw new VaultIntegrityError()
 }
