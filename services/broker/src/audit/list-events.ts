@@ -1,5 +1,6 @@
 import type { AuditEventBody } from '@nexus/contracts'
 import type { Queryable } from '../db/database.ts'
+import { AppError } from '@nexus/service'
 import { decodeCursor, toPage } from '../http/cursor.ts'
 import { selectAuditEvents } from './store.ts'
 
@@ -17,12 +18,22 @@ export async function listEvents(database: Queryable, query: AuditQuery) {
   const rows = await selectAuditEvents(database, {
     event: query.event_type,
     connectionId: query.connection_id,
-    since: query.since,
-    until: query.until,
-    before: decodeCursor(query.cursor),
+    since: toMoment('since', query.since),
+    until: toMoment('until', query.until),
+    before: decodeCursor('audit', query.cursor),
     limit: query.limit + 1,
   })
-  const { page, nextCursor } = toPage(rows, query.limit, ({ id, position }) => ({ id, position }))
+  const { page, nextCursor } = toPage('audit', rows, query.limit, ({ id, position }) => ({ id, position }))
   const events = page.map(({ at, position: _, ...row }): AuditEventBody => ({ ...row, at: at.toISOString() }))
   return { events, next_cursor: nextCursor }
+}
+
+/** RFC 3339 allows offsets and a year that PostgreSQL does not know; in UTC only the year is left to check. */
+function toMoment(field: string, text: string | undefined): string | undefined {
+  if (text === undefined) return undefined
+  const at = new Date(text)
+  if (at.getUTCFullYear() >= 1 && at.getUTCFullYear() <= 9999) return at.toISOString()
+  throw new AppError('invalid_request', `${field}: is not a time this service knows`, {
+    details: { fields: [{ field, problem: 'is not a time this service knows' }] },
+  })
 }

@@ -21,10 +21,10 @@ export async function listConnections(database: Queryable, query: ConnectionQuer
     provider: query.provider,
     status: query.status,
     zone: query.zone,
-    after: decodeCursor(query.cursor),
+    after: decodeCursor('connections', query.cursor),
     limit: query.limit + 1,
   })
-  const { page, nextCursor } = toPage(rows, query.limit, ({ connection, position }) => ({
+  const { page, nextCursor } = toPage('connections', rows, query.limit, ({ connection, position }) => ({
     id: connection.id,
     position,
   }))
