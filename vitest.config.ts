@@ -8,8 +8,8 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['{packages,services}/*/src/**/*.test.ts'],
-          exclude: ['**/*.integration.test.ts', '**/node_modules/**'],
+          include: ['{packages,services}/*/{src,test}/**/*.test.ts'],
+          exclude: ['**/*.integration.test.ts', 'services/*/test/e2e/**', '**/node_modules/**'],
         },
       },
       {

@@ -41,7 +41,7 @@ function format(hex: string): string {
  * for secrets, since what is drawn lies in memory until it is used.
  */
 export function drawAhead(randomBytes: (size: number) => Uint8Array, bytesAhead = 8_192): (size: number) => Uint8Array {
-  let drawn = new Uint8Array(0)
+  let drawn: Uint8Array = new Uint8Array(0)
   return (size) => {
     if (drawn.length < size) drawn = randomBytes(Math.max(size, bytesAhead))
     const taken = drawn.subarray(0, size)

@@ -54,11 +54,17 @@ export async function buildApp(deps: BrokerDeps): Promise<ZodApp> {
 }
 
 function registerOperations(app: ZodApp, metrics: Metrics): void {
-  app.get('/metrics', { config: anyKeyRoute }, async (_request, reply) => {
-    const { contentType, text } = await renderMetrics(metrics)
-    return reply.type(contentType).send(text)
-  })
-  app.get('/openapi.json', { config: anyKeyRoute }, async (_request, reply) =>
-    reply.type('application/json; charset=utf-8').send(buildOpenApi(app)),
+  app.get(
+    '/metrics',
+    { config: anyKeyRoute, schema: { tags: ['operations'], summary: 'Prometheus metrics' } },
+    async (_request, reply) => {
+      const { contentType, text } = await renderMetrics(metrics)
+      return reply.type(contentType).send(text)
+    },
+  )
+  app.get(
+    '/openapi.json',
+    { config: anyKeyRoute, schema: { tags: ['operations'], summary: 'This document' } },
+    async (_request, reply) => reply.type('application/json; charset=utf-8').send(buildOpenApi(app)),
   )
 }

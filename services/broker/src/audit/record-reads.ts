@@ -1,3 +1,4 @@
+import { AppError, isAppError } from '@nexus/service'
 import type { Database } from '../db/database.ts'
 import { isBadData } from '../db/database-errors.ts'
 import { prepared, sql } from '../db/sql.ts'
@@ -19,7 +20,7 @@ export type ReadRecord = {
 /** `recorded` with the outcome that now stands; a success whose connection moved on meanwhile stands as `superseded`. */
 export type ReadVerdict =
   | { readonly kind: 'recorded'; readonly outcome: string }
-  | { readonly kind: 'unrecorded'; readonly error: unknown }
+  | { readonly kind: 'unrecorded'; readonly error: AppError }
 
 export const supersededOutcome = 'superseded'
 
@@ -29,7 +30,7 @@ export const supersededOutcome = 'superseded'
  *
  * A record that PostgreSQL refuses for its content is found by halving the batch, and fails alone.
  * @param at database time of the lookup: with the ids it makes a repetition idempotent.
- * @throws AppError `unavailable`: nothing of the batch may be released.
+ * @throws AppError `unavailable` whatever the database complains of: nothing of the batch may be released.
  */
 export async function recordReads(
   database: Database,
@@ -39,15 +40,23 @@ export async function recordReads(
   try {
     return await insertReads(database, at, records)
   } catch (error) {
-    if (!isBadData(error)) throw error
+    if (!isBadData(error)) throw isAppError(error) ? error : unrecorded(error)
     const [only, ...others] = records
     if (only === undefined) return new Map()
-    if (others.length === 0) return new Map([[only.id, { kind: 'unrecorded', error }]])
+    if (others.length === 0) return new Map([[only.id, { kind: 'unrecorded', error: unrecorded(error) }]])
     const middle = records.length >> 1
     const first = await recordReads(database, at, records.slice(0, middle))
     const second = await recordReads(database, at, records.slice(middle))
     return new Map([...first, ...second])
   }
+}
+
+/** No record, no secret, and 503 whatever the reason: a missing privilege, a full disk, a row that cannot be stored (A1). */
+function unrecorded(cause: unknown): AppError {
+  return new AppError('unavailable', 'This read cannot be recorded right now; try again shortly.', {
+    cause,
+    retryAfterSeconds: 5,
+  })
 }
 
 async function insertReads(

@@ -7,7 +7,15 @@ import { listEvents } from './list-events.ts'
 export function registerAuditRoutes(app: ZodApp, database: Database): void {
   app.get(
     '/audit',
-    { config: operatorRoute, schema: { querystring: listAuditQuery, response: { 200: auditList } } },
+    {
+      config: operatorRoute,
+      schema: {
+        tags: ['audit'],
+        summary: 'What happened, newest first',
+        querystring: listAuditQuery,
+        response: { 200: auditList },
+      },
+    },
     async ({ query }) => listEvents(database, query),
   )
 }

@@ -41,17 +41,14 @@ export async function activateConnection(
   transaction: Queryable,
   { connectionId, provider, askedScopes, grant, callbackParams }: GrantedConnection,
 ): Promise<boolean> {
-  const activated = await store.updateToActive(transaction, {
-    connectionId,
-    // an answer without `scope` grants what was asked (RFC 6749 §5.1)
-    grantedScopes: grant.scopes ?? askedScopes,
-    account: grant.account,
-  })
-  if (!activated) return false
+  // an answer without `scope` grants what was asked (RFC 6749 §5.1)
+  const scopes = grant.scopes ?? askedScopes
+  const activation = { connectionId, grantedScopes: scopes, account: grant.account }
+  if (!(await store.updateToActive(transaction, activation))) return false
   await insertToken(transaction, deps.vault, {
     connectionId,
     providerId: provider.id,
-    credentials: toCredentialSet(grant, { ...callbackParams, ...grant.extra }),
+    credentials: toCredentialSet({ ...grant, scopes }, { ...callbackParams, ...grant.extra }),
     times: tokenTimes(deps, provider, grant),
   })
   return true

@@ -88,7 +88,8 @@ async function answerBatch(deps: ReadTokenDeps, asks: readonly Ask[]): Promise<r
   return decisions.map(({ answer, record }) => {
     if (record === undefined) return answer
     const verdict = verdicts.get(record.id)
-    if (verdict?.kind !== 'recorded') return new Error('a read could not be recorded', { cause: verdict?.error })
+    if (verdict === undefined) return new Error('the record of a read came back without a verdict')
+    if (verdict.kind === 'unrecorded') return verdict.error
     if (verdict.outcome === supersededOutcome) return { kind: 'superseded' }
     if (answer.kind === 'released') deps.noteUse(record.connectionId)
     return answer

@@ -22,23 +22,50 @@ export type ConnectionRouteDeps = {
 export function registerConnectionRoutes(app: ZodApp, deps: ConnectionRouteDeps): void {
   app.get(
     '/connections',
-    { config: agentRoute, schema: { querystring: listConnectionsQuery, response: { 200: connectionList } } },
+    {
+      config: agentRoute,
+      schema: {
+        tags: ['connections'],
+        summary: 'Connections, oldest first',
+        querystring: listConnectionsQuery,
+        response: { 200: connectionList },
+      },
+    },
     async ({ query }) => listConnections(deps.database, query),
   )
   const one = { params: idParams, querystring: noQuery }
   app.get(
     '/connections/:id',
-    { config: agentRoute, schema: { ...one, response: { 200: connection } } },
+    {
+      config: agentRoute,
+      schema: { tags: ['connections'], summary: 'One connection', ...one, response: { 200: connection } },
+    },
     async ({ params }) => getConnection(deps.database, params.id),
   )
   app.get(
     '/connections/:id/token',
-    { config: agentRoute, schema: { ...one, response: { 200: credentialPayload } } },
+    {
+      config: agentRoute,
+      schema: {
+        tags: ['connections'],
+        summary: 'The credential, fresh enough to use',
+        ...one,
+        response: { 200: credentialPayload },
+      },
+    },
     async ({ params, origin }) => deps.readToken(params.id, origin),
   )
   app.post(
     '/connections/:id/refresh',
-    { config: agentRoute, schema: { ...one, response: { 200: credentialPayload } } },
+    {
+      config: agentRoute,
+      schema: {
+        tags: ['connections'],
+        summary: 'Refresh now, and answer the credential',
+        ...one,
+        response: { 200: credentialPayload },
+      },
+    },
     async ({ params, origin }) => {
       await deps.refreshConnection(params.id, origin)
       // the reader releases it, so that this way out is recorded like every other

@@ -26,6 +26,7 @@ function codeOf(error: unknown): string | undefined {
 /** True where the database is away or overloaded, so that the same statement may succeed later. */
 export function isDatabaseAway(error: unknown): boolean {
   const code = codeOf(error)
+  if (hasNoPartition(error)) return true
   if (code !== undefined && (awayNodeCodes.has(code) || awaySqlStates.test(code))) return true
   if (error instanceof AggregateError && error.errors.length > 0) return error.errors.every(isDatabaseAway)
   return error instanceof Error && awayMessages.test(error.message)
@@ -33,7 +34,16 @@ export function isDatabaseAway(error: unknown): boolean {
 
 /** True for SQLSTATE 22 (data) and 23 (integrity): the statement's own content is at fault. */
 export function isBadData(error: unknown): boolean {
-  return /^2[23]...$/.test(codeOf(error) ?? '')
+  return /^2[23]...$/.test(codeOf(error) ?? '') && !hasNoPartition(error)
+}
+
+/**
+ * PostgreSQL reports a row for which no partition exists as a violated check that has no name. No row is to blame: all
+ * would fail until the sweeper has made the partition.
+ */
+function hasNoPartition(error: unknown): boolean {
+  if (codeOf(error) !== '23514' || !(error instanceof Error)) return false
+  return !('constraint' in error) || error.constraint === undefined
 }
 
 export function isUniqueViolation(error: unknown, constraint: string): boolean {

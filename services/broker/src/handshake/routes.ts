@@ -35,6 +35,8 @@ export function registerHandshakeRoutes(app: ZodApp, deps: HandshakeRouteDeps): 
     {
       config: agentRoute,
       schema: {
+        tags: ['handshake'],
+        summary: 'Start a handshake: a pending connection and its link',
         headers: idempotencyHeaders,
         querystring: noQuery,
         body: consentSpecBody,
@@ -44,8 +46,11 @@ export function registerHandshakeRoutes(app: ZodApp, deps: HandshakeRouteDeps): 
     async ({ body, headers, origin }) =>
       beginHandshake(deps, { spec: body, idempotencyKey: headers['idempotency-key'], origin }),
   )
-  app.get(pageStylesheetPath, { config: { public: true }, schema: { querystring: noQuery } }, async (_request, reply) =>
-    reply.type('text/css; charset=utf-8').header('cache-control', 'public, max-age=3600').send(pageStylesheet),
+  app.get(
+    pageStylesheetPath,
+    { config: { public: true }, schema: { tags: ['browser'], summary: 'Style of the pages', querystring: noQuery } },
+    async (_request, reply) =>
+      reply.type('text/css; charset=utf-8').header('cache-control', 'public, max-age=3600').send(pageStylesheet),
   )
   app.register(async (pages: ZodApp) => {
     pages.addHook('onRequest', deps.limitPublicRoutes)
@@ -56,7 +61,14 @@ export function registerHandshakeRoutes(app: ZodApp, deps: HandshakeRouteDeps): 
 function registerPages(app: ZodApp, deps: HandshakeRouteDeps): void {
   app.get(
     '/auth/connect/:ticket',
-    { config: pageRoute, schema: { params: ticketParams } },
+    {
+      config: pageRoute,
+      schema: {
+        tags: ['browser'],
+        summary: 'The link a person opens; each opening is an attempt',
+        params: ticketParams,
+      },
+    },
     async ({ params, id }, reply) => {
       const answer = await openLink(deps, params.ticket)
       if (answer.kind === 'page') return sendPage(reply, answer.status, problemPage(answer.page, { requestId: id }))
@@ -66,19 +78,30 @@ function registerPages(app: ZodApp, deps: HandshakeRouteDeps): void {
 
   const { redirectPath } = deps.redirectUri
   for (const path of [redirectPath, `${redirectPath}/:provider`]) {
-    app.get(path, { config: pageRoute, schema: { querystring: callbackQuery } }, async (request, reply) =>
-      sendAnswer(
-        reply,
-        request.id,
-        await completeHandshake(deps, readCallback(request, request.query), request.origin),
-      ),
+    app.get(
+      path,
+      {
+        config: pageRoute,
+        schema: { tags: ['browser'], summary: 'Where providers send the browser back', querystring: callbackQuery },
+      },
+      async (request, reply) =>
+        sendAnswer(
+          reply,
+          request.id,
+          await completeHandshake(deps, readCallback(request, request.query), request.origin),
+        ),
     )
   }
   app.register(async (forms: ZodApp) => {
     installFormParser(forms, { bodyLimit: formPostLimit })
     for (const path of [redirectPath, `${redirectPath}/:provider`]) {
-      forms.post(path, { config: pageRoute, schema: { body: callbackQuery } }, async (request, reply) =>
-        turnIntoGet(request, reply),
+      forms.post(
+        path,
+        {
+          config: pageRoute,
+          schema: { tags: ['browser'], summary: 'response_mode=form_post, turned into the GET', body: callbackQuery },
+        },
+        async (request, reply) => turnIntoGet(request, reply),
       )
     }
   })

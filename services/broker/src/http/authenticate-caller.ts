@@ -1,8 +1,9 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { Cidrs, Secret } from '@nexus/config'
+import { errorBody } from '@nexus/contracts'
 import { sha256 } from '@nexus/crypto'
 import { AppError, clientAddress, type ZodApp } from '@nexus/service'
-import type { FastifyRequest } from 'fastify'
+import type { FastifyRequest, RouteOptions } from 'fastify'
 import type { Origin } from '../audit/audit-event.ts'
 import type { Access } from './access.ts'
 
@@ -33,6 +34,7 @@ export function installAuthentication(app: ZodApp, settings: CallerSettings): vo
     if (route.config?.access === undefined && route.config?.public !== true) {
       throw new Error(`${String(route.method)} ${route.url} declares no access`)
     }
+    if (route.config.access !== undefined) describeAccess(route)
   })
   app.addHook('onRequest', async (request) => {
     const { access } = request.routeOptions.config
@@ -49,6 +51,13 @@ export function installAuthentication(app: ZodApp, settings: CallerSettings): vo
     request.callerKind = kind
     request.origin = originOf(request, settings, kind, kind)
   })
+}
+
+/** For the OpenAPI document: the key that is asked for, and the form of every refusal. */
+function describeAccess(route: RouteOptions): void {
+  const { response, ...schema } = route.schema ?? {}
+  const answers = typeof response === 'object' ? response : {}
+  route.schema = { ...schema, security: [{ apiKey: [] }], response: { ...answers, default: errorBody } }
 }
 
 /** The peer of the socket, always: a header can claim anything (C3). */

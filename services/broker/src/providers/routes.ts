@@ -40,22 +40,56 @@ function registerReading(app: ZodApp, deps: ProviderRouteDeps): void {
   const { database } = deps
   app.get(
     '/providers',
-    { config: anyKeyRoute, schema: { querystring: noQuery, response: { 200: providerList } } },
+    {
+      config: anyKeyRoute,
+      schema: {
+        tags: ['providers'],
+        summary: 'Names and ids of all profiles',
+        querystring: noQuery,
+        response: { 200: providerList },
+      },
+    },
     async () => (await listProviders(database)).map(({ id, name }) => ({ id, name })),
   )
   app.get(
     '/providers/metadata',
-    { config: anyKeyRoute, schema: { querystring: noQuery, response: { 200: providerMetadata } } },
+    {
+      config: anyKeyRoute,
+      schema: {
+        tags: ['providers'],
+        summary: 'What agents may know of each profile',
+        querystring: noQuery,
+        response: { 200: providerMetadata },
+      },
+    },
     async () => readProviderMetadata(database),
   )
   app.get(
     '/providers/:id',
-    { config: operatorRoute, schema: { params: idParams, querystring: noQuery, response: { 200: providerProfile } } },
+    {
+      config: operatorRoute,
+      schema: {
+        tags: ['providers'],
+        summary: 'One profile, without its secret',
+        params: idParams,
+        querystring: noQuery,
+        response: { 200: providerProfile },
+      },
+    },
     async ({ params }) => profileBody(deps, await findProviderById(database, params.id)),
   )
   app.get(
     '/providers/by-name/:name',
-    { config: operatorRoute, schema: { params: nameParams, querystring: noQuery, response: { 200: providerProfile } } },
+    {
+      config: operatorRoute,
+      schema: {
+        tags: ['providers'],
+        summary: 'One profile by name or alias',
+        params: nameParams,
+        querystring: noQuery,
+        response: { 200: providerProfile },
+      },
+    },
     async ({ params }) => profileBody(deps, await findProviderByName(database, params.name)),
   )
 }
@@ -65,7 +99,13 @@ function registerChanging(app: ZodApp, deps: ProviderRouteDeps): void {
     '/providers',
     {
       config: operatorRoute,
-      schema: { querystring: noQuery, body: createProviderBody, response: { 201: createdProvider } },
+      schema: {
+        tags: ['providers'],
+        summary: 'Register a profile',
+        querystring: noQuery,
+        body: createProviderBody,
+        response: { 201: createdProvider },
+      },
     },
     async ({ body, origin }, reply) => {
       const saved = await registerProvider(deps, 'profile' in body ? body.profile : body, origin)
@@ -75,17 +115,39 @@ function registerChanging(app: ZodApp, deps: ProviderRouteDeps): void {
   const changing = { params: idParams, querystring: noQuery, response: { 200: providerProfile } }
   app.put(
     '/providers/:id',
-    { config: operatorRoute, schema: { ...changing, body: replaceProviderBody } },
+    {
+      config: operatorRoute,
+      schema: {
+        tags: ['providers'],
+        summary: 'Replace a profile; an omitted secret is kept',
+        ...changing,
+        body: replaceProviderBody,
+      },
+    },
     async ({ params, body, origin }) =>
       profileBody(deps, (await replaceProvider(deps, params.id, body, origin)).provider),
   )
   app.patch(
     '/providers/:id',
-    { config: operatorRoute, schema: { ...changing, body: patchProviderBody } },
+    {
+      config: operatorRoute,
+      schema: {
+        tags: ['providers'],
+        summary: 'Change fields of a profile; null takes one back to its default',
+        ...changing,
+        body: patchProviderBody,
+      },
+    },
     async ({ params, body, origin }) =>
       profileBody(deps, (await patchProvider(deps, params.id, body, origin)).provider),
   )
-  const aliasing = { params: aliasParams, querystring: noQuery, response: { 200: providerProfile } }
+  const aliasing = {
+    tags: ['providers'],
+    summary: 'Add or take away another name',
+    params: aliasParams,
+    querystring: noQuery,
+    response: { 200: providerProfile },
+  }
   app.put('/providers/:id/aliases/:alias', { config: operatorRoute, schema: aliasing }, async ({ params, origin }) => {
     const { aliases } = await findProviderById(deps.database, params.id)
     return profileBody(
@@ -107,7 +169,16 @@ function registerChanging(app: ZodApp, deps: ProviderRouteDeps): void {
 function registerRemoving(app: ZodApp, deps: ProviderRouteDeps): void {
   app.delete(
     '/providers/:id',
-    { config: operatorRoute, schema: { params: idParams, querystring: noQuery, response: { 204: z.null() } } },
+    {
+      config: operatorRoute,
+      schema: {
+        tags: ['providers'],
+        summary: 'Remove a profile; its connections keep working',
+        params: idParams,
+        querystring: noQuery,
+        response: { 204: z.null() },
+      },
+    },
     async ({ params, origin }, reply) => {
       await removeProvider(deps, params.id, origin)
       return reply.code(204).send(null)
@@ -115,7 +186,16 @@ function registerRemoving(app: ZodApp, deps: ProviderRouteDeps): void {
   )
   app.delete(
     '/providers/by-name/:name',
-    { config: operatorRoute, schema: { params: nameParams, querystring: noQuery, response: { 204: z.null() } } },
+    {
+      config: operatorRoute,
+      schema: {
+        tags: ['providers'],
+        summary: 'Remove a profile by name or alias',
+        params: nameParams,
+        querystring: noQuery,
+        response: { 204: z.null() },
+      },
+    },
     async ({ params, origin }, reply) => {
       await removeProviderByName(deps, params.name, origin)
       return reply.code(204).send(null)
