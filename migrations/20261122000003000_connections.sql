@@ -19,7 +19,7 @@ create table connections (
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   last_used_at timestamptz
-);
+) with (fillfactor = 85);
 create index connections_created on connections (created_at, id);
 create index connections_workspace on connections (workspace_id, created_at, id);
 create index connections_provider on connections (provider_id, created_at, id);
