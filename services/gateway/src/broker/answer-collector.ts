@@ -27,8 +27,8 @@ export type AnswerLimits = {
 }
 
 /**
- * Collects one answer of undici's dispatcher in memory. `dispatch` itself rather than `request`, because it is the
- * cheaper by a fifth on the token route, and because one timer then bounds the wait for a free connection too.
+ * Collects one answer of undici's dispatcher in memory. `dispatch` itself rather than `request`, because an abort of the
+ * latter is not felt while the call still waits for a connection, and a signal for each call costs more than this timer.
  */
 export class AnswerCollector implements Dispatcher.DispatchHandler {
   readonly answer: Promise<WireAnswer>

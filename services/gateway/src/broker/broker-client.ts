@@ -59,9 +59,11 @@ const maxAnswerBytes = 8 * 1024 * 1024
 export function createBrokerClient(options: BrokerClientOptions): BrokerClient {
   const deadlines = { ...defaultDeadlines, ...options.deadlines }
   const { baseUrl } = options
-  // apart, so that browsers waiting for a callback never take an agent's connection, nor the other way round
+  // apart, so that browsers waiting for a callback never take an agent's connection, nor the other way round, and
+  // neither makes the Broker look away
   const forAgents = createTransport({ baseUrl, maxConnections: 256, maxCalls: 2048 })
   const forBrowsers = createTransport({ baseUrl, maxConnections: 64, maxCalls: 512 })
+  const forProbes = createTransport({ baseUrl, maxConnections: 1, maxCalls: 2 })
 
   return {
     async call(call, caller) {
@@ -81,14 +83,14 @@ export function createBrokerClient(options: BrokerClientOptions): BrokerClient {
     async isReady() {
       const limits = { deadlineMs: deadlines.ready, maxAnswerBytes }
       const request = { method: 'GET', path: '/health/ready', headers: {}, limits } as const
-      const status = await forAgents.send(request).then(
+      const status = await forProbes.send(request).then(
         (answer) => answer.status,
         () => 0,
       )
       return status === 200
     },
     async close() {
-      await Promise.all([forAgents.close(), forBrowsers.close()])
+      await Promise.all([forAgents.close(), forBrowsers.close(), forProbes.close()])
     },
   }
 }
