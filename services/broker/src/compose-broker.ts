@@ -81,8 +81,7 @@ export async function composeBroker(
         now: host.now,
       }),
     ),
-    readToken: createTokenReader({ database, vault, createId, refresh: refreshConnection, noteUse: lastUsed.note }),
-    refreshConnection,
+    ...createTokenReader({ database, vault, createId, refresh: refreshConnection, noteUse: lastUsed.note }),
   }
   const app = await buildApp(deps)
   const owned = resources.move()

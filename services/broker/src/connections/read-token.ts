@@ -18,13 +18,22 @@ export type ReadTokenDeps = {
   readonly noteUse: (connectionId: string) => void
 }
 
-export type ReadToken = (connectionId: string, origin: Origin) => Promise<CredentialPayload>
+type ReadToken = (connectionId: string, origin: Origin) => Promise<CredentialPayload>
+
+export type TokenReader = {
+  /** A token in its last minute is refreshed first; one that still lives is served even where that fails. */
+  readonly readToken: ReadToken
+  /** Refreshed now, or refused with what keeps it from being refreshed. */
+  readonly readRefreshedToken: ReadToken
+}
 
 type Ask = {
   readonly connectionId: string
   readonly origin: Origin
   readonly hasTriedRefresh: boolean
   readonly refreshFailure: AppError | undefined
+  /** Nothing but a fresh token will do. */
+  readonly mustBeFresh: boolean
 }
 
 type Answer =
@@ -41,17 +50,16 @@ const batching = { maxBatch: 256, maxConcurrent: 2, maxQueued: 4096 }
  * Makes the reader of credentials. Reads that arrive together share two statements: one look at all their rows, and one
  * insert of all their audit records, which looks again. Nothing is released before its record is durable (A1).
  *
- * A token in its last minute is refreshed first; one that still lives is served even where that fails.
- * The reader throws AppError `connection_not_found`, `connection_not_active`, `attention_required`,
- * `provider_unavailable`, `vault_integrity`, `key_unavailable`, `unavailable`.
+ * Both ways out throw AppError `connection_not_found`, `connection_not_active`, `attention_required`,
+ * `provider_unavailable`, `provider_rejected`, `vault_integrity`, `key_unavailable`, `unavailable`; that, too, is recorded.
  */
-export function createTokenReader(deps: ReadTokenDeps): ReadToken {
+export function createTokenReader(deps: ReadTokenDeps): TokenReader {
   const read = createBatcher<Ask, Answer>(
     { ...batching, chargeTo: ({ origin }) => `${origin.actorKind}:${origin.actorId ?? ''}` },
     (asks) => answerBatch(deps, asks),
   )
-  return async (connectionId, origin) => {
-    let ask: Ask = { connectionId, origin, hasTriedRefresh: false, refreshFailure: undefined }
+  const settle = async (first: Ask): Promise<CredentialPayload> => {
+    let ask = first
     for (let round = 0; round < maxRounds; round++) {
       const answer = await read(ask)
       if (answer.kind === 'released') return answer.payload
@@ -59,6 +67,12 @@ export function createTokenReader(deps: ReadTokenDeps): ReadToken {
       if (answer.kind === 'refresh_first') ask = await refreshFor(deps, ask)
     }
     throw new AppError('unavailable', 'The connection keeps changing; try again shortly.', { retryAfterSeconds: 1 })
+  }
+  const untried = { hasTriedRefresh: false, refreshFailure: undefined }
+  return {
+    readToken: (connectionId, origin) => settle({ ...untried, connectionId, origin, mustBeFresh: false }),
+    readRefreshedToken: async (connectionId, origin) =>
+      settle(await refreshFor(deps, { ...untried, connectionId, origin, mustBeFresh: true })),
   }
 }
 
@@ -102,6 +116,7 @@ function decide(vault: SecretVault, ask: Ask, row: ReadableToken | undefined, op
   if (row.status !== 'active') return refuse(notActive(row))
   if (row.sealed === null || row.keyId === null || row.version === null)
     return refuse(new AppError('internal', 'An active connection has no token.'))
+  if (ask.mustBeFresh && ask.refreshFailure !== undefined) return refuse(ask.refreshFailure)
   if (!ask.hasTriedRefresh && shouldRefresh(row)) return { kind: 'refresh_first' }
   if (row.secondsLeft !== null && row.secondsLeft <= 0) return refuse(ask.refreshFailure ?? expired(row))
 

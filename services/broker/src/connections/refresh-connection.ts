@@ -1,7 +1,7 @@
 import { AppError, type Logger } from '@nexus/service'
-import { type Origin, systemOrigin } from '../audit/audit-event.ts'
+import { type AuditEvent, type Origin, systemOrigin } from '../audit/audit-event.ts'
 import { insertAuditEvent } from '../audit/store.ts'
-import type { Database } from '../db/database.ts'
+import type { Database, Queryable } from '../db/database.ts'
 import { retryWhileAway } from '../db/retry-while-away.ts'
 import type { ProviderClient, RefreshOutcome, TokenGrant } from '../oauth/provider-client.ts'
 import { type OpenedProvider, openProvider } from '../providers/open-provider.ts'
@@ -29,6 +29,7 @@ export type RefreshConnection = (connectionId: string, origin: Origin) => Promis
 // a refresh stored this recently is what a caller who asks for a fresh token wants
 const freshForSeconds = 10
 const storeForMs = 60_000
+const hopelessAfterSeconds = 30 * 86_400
 
 /**
  * Makes the refresher: single-flight per connection within this process, and the version decides between processes: an
@@ -50,8 +51,9 @@ export function createRefreshConnection(deps: RefreshDeps): RefreshConnection {
 
 async function refresh(deps: RefreshDeps, connectionId: string, origin: Origin): Promise<void> {
   const token = await selectTokenForRefresh(deps.database, deps.vault, connectionId)
-  if (token?.status !== 'active') return refuseRefresh(deps, connectionId, token, origin)
+  if (token?.status !== 'active') throw notRefreshable(token)
   if ((token.secondsSinceRefresh ?? Infinity) < freshForSeconds) return
+  assertNotBackingOff(token)
   const { refreshToken } = token.credentials
   if (refreshToken === undefined) return endWithoutRefreshToken(deps, token)
 
@@ -62,17 +64,12 @@ async function refresh(deps: RefreshDeps, connectionId: string, origin: Origin):
   await settle(deps, token, opened, outcome, origin)
 }
 
-/** Nothing to refresh; the attempt is recorded all the same (A2). */
-async function refuseRefresh(
-  deps: RefreshDeps,
-  connectionId: string,
-  token: TokenForRefresh | undefined,
-  origin: Origin,
-): Promise<never> {
-  const error = notRefreshable(token)
-  const event = { event: 'token_refresh_failed', outcome: error.code, origin, connectionId } as const
-  await insertAuditEvent(deps.database, deps.createId(), { ...event, zone: token?.zone, providerId: token?.providerId })
-  throw error
+/** Whoever asks: the provider may have named the time before which it does not want to be asked (Retry-After). */
+function assertNotBackingOff({ retryInSeconds }: TokenForRefresh): void {
+  if (retryInSeconds === null || retryInSeconds <= 0) return
+  throw new AppError('provider_unavailable', 'The provider could not refresh the token; it is not asked again yet.', {
+    retryAfterSeconds: retryInSeconds,
+  })
 }
 
 function notRefreshable(token: TokenForRefresh | undefined): AppError {
@@ -97,20 +94,15 @@ async function settle(
     case 'grant_ended':
       return endGrant(deps, token, outcome.error, origin)
     case 'client_refused':
-      await recordFailure(deps, token, outcome.error, undefined, origin)
+      await recordEvent(deps, deps.database, token, { event: 'token_refresh_failed', outcome: outcome.error, origin })
+      deps.logger.error({ provider: opened.provider.name, error: outcome.error }, 'a provider refuses our client')
       throw new AppError(
         'provider_rejected',
         'The provider refuses the client of this profile; its operator must mend it.',
-        {
-          details: { error: outcome.error },
-        },
+        { details: { error: outcome.error } },
       )
-    case 'transient': {
-      const delay = await recordFailure(deps, token, outcome.reason, outcome.retryAfterSeconds, origin)
-      throw new AppError('provider_unavailable', 'The provider cannot refresh the token right now.', {
-        retryAfterSeconds: Math.ceil(delay),
-      })
-    }
+    case 'transient':
+      return backOff(deps, token, outcome, origin)
   }
 }
 
@@ -121,7 +113,7 @@ async function storeRefreshed(
   grant: TokenGrant,
   origin: Origin,
 ): Promise<void> {
-  const { connectionId, credentials, version, zone, providerId } = token
+  const { connectionId, credentials, version, providerId } = token
   // what a refresh does not repeat stays: the refresh token (RFC 6749 §6), the scope, and what was kept of the callback
   const kept: TokenGrant = { ...grant, refreshToken: grant.refreshToken ?? credentials.refreshToken }
   const fresh = toCredentialSet(kept, { ...credentials.extra, ...grant.extra })
@@ -131,8 +123,8 @@ async function storeRefreshed(
     deps.database.transaction(async (transaction) => {
       if (!(await updateRefreshedToken(transaction, deps.vault, version, write))) return
       if (grant.scopes !== undefined) await updateGrantedScopes(transaction, connectionId, grant.scopes)
-      const event = { event: 'token_refreshed', outcome: 'success', origin, zone, connectionId, providerId } as const
-      await insertAuditEvent(transaction, deps.createId(), { ...event, tokenVersion: version + 1 })
+      const refreshed = { ...token, version: version + 1 }
+      await recordEvent(deps, transaction, refreshed, { event: 'token_refreshed', outcome: 'success', origin })
     })
   await retryWhileAway(work, {
     forMs: storeForMs,
@@ -143,11 +135,10 @@ async function storeRefreshed(
 }
 
 async function endGrant(deps: RefreshDeps, token: TokenForRefresh, error: string, origin: Origin): Promise<void> {
-  const { connectionId, version, zone, providerId } = token
+  const { connectionId, version } = token
   const ended = await deps.database.transaction(async (transaction) => {
     if (!(await updateToAttentionRequired(transaction, connectionId, version, error))) return false
-    const event = { event: 'token_refresh_fatal', outcome: error, origin, zone, connectionId, providerId } as const
-    await insertAuditEvent(transaction, deps.createId(), { ...event, tokenVersion: version })
+    await recordEvent(deps, transaction, token, { event: 'token_refresh_fatal', outcome: error, origin })
     return true
   })
   // somebody stored a newer grant meanwhile: there is nothing wrong with that one
@@ -163,19 +154,30 @@ async function endWithoutRefreshToken(deps: RefreshDeps, token: TokenForRefresh)
   })
 }
 
-async function recordFailure(
+/** Later, then: nobody asks before that, until a token has been failing for so long that only its user can help. */
+async function backOff(
   deps: RefreshDeps,
   token: TokenForRefresh,
-  reason: string,
-  retryAfterSeconds: number | undefined,
+  { reason, retryAfterSeconds }: Extract<RefreshOutcome, { kind: 'transient' }>,
   origin: Origin,
-): Promise<number> {
-  const { connectionId, version, zone, providerId } = token
+): Promise<void> {
   const delay = retryDelay(token.failureCount + 1, retryAfterSeconds, deps.schedule.random)
   await deps.database.transaction(async (transaction) => {
-    await updateRefreshFailure(transaction, connectionId, version, delay)
-    const event = { event: 'token_refresh_failed', outcome: reason, origin, zone, connectionId, providerId } as const
-    await insertAuditEvent(transaction, deps.createId(), { ...event, tokenVersion: version })
+    await updateRefreshFailure(transaction, token.connectionId, token.version, delay)
+    await recordEvent(deps, transaction, token, { event: 'token_refresh_failed', outcome: reason, origin })
   })
-  return delay
+  if (-(token.secondsLeft ?? 0) > hopelessAfterSeconds) return endGrant(deps, token, 'refresh_failing', origin)
+  throw new AppError('provider_unavailable', 'The provider cannot refresh the token right now.', {
+    retryAfterSeconds: delay,
+  })
+}
+
+function recordEvent(
+  deps: RefreshDeps,
+  database: Queryable,
+  { zone, connectionId, providerId, version }: TokenForRefresh,
+  event: Pick<AuditEvent, 'event' | 'outcome' | 'origin'>,
+): Promise<void> {
+  const about = { zone, connectionId, providerId, tokenVersion: version }
+  return insertAuditEvent(database, deps.createId(), { ...event, ...about })
 }

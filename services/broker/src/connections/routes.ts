@@ -10,14 +10,9 @@ import type { ZodApp } from '@nexus/service'
 import type { Database } from '../db/database.ts'
 import { agentRoute } from '../http/access.ts'
 import { getConnection, listConnections } from './list-connections.ts'
-import type { ReadToken } from './read-token.ts'
-import type { RefreshConnection } from './refresh-connection.ts'
+import type { TokenReader } from './read-token.ts'
 
-export type ConnectionRouteDeps = {
-  readonly database: Database
-  readonly readToken: ReadToken
-  readonly refreshConnection: RefreshConnection
-}
+export type ConnectionRouteDeps = TokenReader & { readonly database: Database }
 
 export function registerConnectionRoutes(app: ZodApp, deps: ConnectionRouteDeps): void {
   app.get(
@@ -66,10 +61,6 @@ export function registerConnectionRoutes(app: ZodApp, deps: ConnectionRouteDeps)
         response: { 200: credentialPayload },
       },
     },
-    async ({ params, origin }) => {
-      await deps.refreshConnection(params.id, origin)
-      // the reader releases it, so that this way out is recorded like every other
-      return deps.readToken(params.id, origin)
-    },
+    async ({ params, origin }) => deps.readRefreshedToken(params.id, origin),
   )
 }
