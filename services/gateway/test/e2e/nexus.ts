@@ -1,0 +1,88 @@
+import { randomBytes } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
+import { type TestDatabase, freePort, spawnService } from '@nexus/testing'
+
+const bin = (path: string): string => fileURLToPath(new URL(`../../../${path}`, import.meta.url))
+
+export const clientId = 'nexus-e2e'
+export const clientSecret = 'the-client-secret-of-the-e2e-tests'
+
+/** Where journeys end: no browser of a test opens it. */
+export const appUrl = 'http://127.0.0.1:1/app/done'
+
+export function isApp(url: URL): boolean {
+  return url.href.startsWith(appUrl)
+}
+
+/**
+ * A whole installation in processes of its own, as it is deployed: the Broker behind, the Gateway as the one public
+ * origin. Both end with the scope that disposes of it.
+ */
+export async function startNexus(database: Pick<TestDatabase, 'url'>, env: Readonly<Record<string, string>> = {}) {
+  await using resources = new AsyncDisposableStack()
+  const [brokerPort, gatewayPort] = [await freePort(), await freePort()]
+  const gatewayUrl = `http://127.0.0.1:${gatewayPort}`
+  const apiKey = randomBytes(32).toString('hex')
+  const adminKey = randomBytes(32).toString('hex')
+  const shared = {
+    HOST: '127.0.0.1',
+    STATE_KEY: randomBytes(32).toString('base64'),
+    REQUIRE_BEARER: 'false',
+    LOG_LEVEL: 'trace',
+    ...env,
+  }
+  const broker = resources.use(
+    await spawnService({
+      entry: bin('broker/bin/nexus-broker.ts'),
+      args: ['serve'],
+      port: brokerPort,
+      env: {
+        ...shared,
+        DATABASE_URL: database.url,
+        ENCRYPTION_KEY: randomBytes(32).toString('base64'),
+        API_KEY: apiKey,
+        ADMIN_API_KEY: adminKey,
+        BASE_URL: gatewayUrl,
+        ALLOW_PRIVATE_NETWORKS: 'true',
+        TRUSTED_PROXIES: '127.0.0.1',
+      },
+    }),
+  )
+  const gateway = resources.use(
+    await spawnService({
+      entry: bin('gateway/bin/nexus-gateway.ts'),
+      port: gatewayPort,
+      env: { ...shared, BROKER_BASE_URL: broker.url, BROKER_API_KEY: apiKey },
+      ready: { path: '/health/ready' },
+    }),
+  )
+  const owned = resources.move()
+  return {
+    broker,
+    gateway,
+    async registerProfile(profile: Readonly<Record<string, unknown>>): Promise<{ id: string; redirect_uri: string }> {
+      const answer = await callJson(`${broker.url}/providers`, { body: profile, headers: { 'x-api-key': adminKey } })
+      if (answer.status !== 201) throw new Error(`the profile was refused: ${JSON.stringify(answer.body)}`)
+      return answer.body
+    },
+    call: (path: string, body?: unknown) => callJson(`${gatewayUrl}${path}`, body === undefined ? {} : { body }),
+    async requestConnection(providerName: string, more: Readonly<Record<string, unknown>> = {}) {
+      const body = { user_id: 'user-1', provider_name: providerName, return_url: appUrl, ...more }
+      const answer = await callJson(`${gatewayUrl}/v1/request-connection`, { body })
+      if (answer.status !== 200) throw new Error(`no connection: ${answer.status} ${JSON.stringify(answer.body)}`)
+      return answer.body as { readonly authUrl: string; readonly connection_id: string }
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+}
+
+type Called = { readonly body?: unknown; readonly headers?: Readonly<Record<string, string>> }
+
+async function callJson(url: string, { body, headers }: Called) {
+  const response = await fetch(url, {
+    method: body === undefined ? 'GET' : 'POST',
+    headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
+    body: body === undefined ? null : JSON.stringify(body),
+  })
+  return { status: response.status, body: await response.json() }
+}
