@@ -13,8 +13,13 @@ const homeVariables = /^(XDG_.*_HOME|npm_config_(cache|userconfig))$/i
 /** @returns {NodeJS.ProcessEnv} what the commands we start see */
 export function prepareEnv() {
   /** @type {NodeJS.ProcessEnv} */
-  // the fetched Node carries a list of authorities of its own; machines with their own authority expect the system's
-  const env = { NODE_USE_SYSTEM_CA: '1', ...process.env }
+  const env = {
+    // the fetched Node carries a list of authorities of its own; machines with their own authority expect the system's
+    NODE_USE_SYSTEM_CA: '1',
+    // halves the start of every later process
+    NODE_COMPILE_CACHE: join(cache, 'compile-cache'),
+    ...process.env,
+  }
   for (const name of Object.keys(env)) if (outerNpm.test(name)) delete env[name]
   if (isWritable(findHome())) return env
 
