@@ -3,6 +3,7 @@ import {
   createProviderBody,
   createdProvider,
   idParams,
+  line,
   noQuery,
   patchProviderBody,
   providerList,
@@ -14,20 +15,15 @@ import type { ZodApp } from '@nexus/service'
 import { z } from 'zod'
 import { anyKeyRoute, operatorRoute } from '../http/access.ts'
 import { findProviderById, findProviderByName, listProviders, readProviderMetadata } from './list-providers.ts'
+import { addAlias, patchProvider, removeAlias } from './patch-provider.ts'
 import { toProfileBody } from './profile-settings.ts'
 import { type RedirectUriSettings, redirectUriOf } from './redirect-uri.ts'
 import { removeProvider, removeProviderByName } from './remove-provider.ts'
-import {
-  type SaveProviderDeps,
-  type SavedProvider,
-  patchProvider,
-  registerProvider,
-  replaceProvider,
-} from './save-provider.ts'
+import { type SaveProviderDeps, type SavedProvider, registerProvider, replaceProvider } from './save-provider.ts'
 
 export type ProviderRouteDeps = SaveProviderDeps & { readonly redirectUri: RedirectUriSettings }
 
-const nameParams = z.strictObject({ name: z.string().min(1).max(64) })
+const nameParams = z.strictObject({ name: line(64) })
 
 /** `/providers`: what operators manage, and what the Gateway may list. */
 export function registerProviderRoutes(app: ZodApp, deps: ProviderRouteDeps): void {
@@ -148,21 +144,11 @@ function registerChanging(app: ZodApp, deps: ProviderRouteDeps): void {
     querystring: noQuery,
     response: { 200: providerProfile },
   }
-  app.put('/providers/:id/aliases/:alias', { config: operatorRoute, schema: aliasing }, async ({ params, origin }) => {
-    const { aliases } = await findProviderById(deps.database, params.id)
-    return profileBody(
-      deps,
-      (await patchProvider(deps, params.id, { aliases: [...aliases, params.alias] }, origin)).provider,
-    )
-  })
-  app.delete(
-    '/providers/:id/aliases/:alias',
-    { config: operatorRoute, schema: aliasing },
-    async ({ params, origin }) => {
-      const { aliases } = await findProviderById(deps.database, params.id)
-      const kept = aliases.filter((alias) => alias !== params.alias.toLowerCase())
-      return profileBody(deps, (await patchProvider(deps, params.id, { aliases: kept }, origin)).provider)
-    },
+  app.put('/providers/:id/aliases/:alias', { config: operatorRoute, schema: aliasing }, async ({ params, origin }) =>
+    profileBody(deps, (await addAlias(deps, params.id, params.alias, origin)).provider),
+  )
+  app.delete('/providers/:id/aliases/:alias', { config: operatorRoute, schema: aliasing }, async ({ params, origin }) =>
+    profileBody(deps, (await removeAlias(deps, params.id, params.alias, origin)).provider),
   )
 }
 

@@ -2,6 +2,7 @@ import type { ProviderProfileInput } from '@nexus/contracts'
 import type { Queryable } from '../db/database.ts'
 import { fragment, sql } from '../db/sql.ts'
 import type { SealedSecret, SecretVault } from '../vault/secret-vault.ts'
+import { normaliseAlias } from './alias.ts'
 import { type ProfileSettings, toProvider } from './profile-settings.ts'
 import type { Provider } from './provider.ts'
 
@@ -50,12 +51,13 @@ export async function selectProviderById(database: Queryable, id: string): Promi
 
 /** By name or alias, case-insensitively. */
 export async function selectProviderByName(database: Queryable, name: string): Promise<Provider | undefined> {
+  const wanted = normaliseAlias(name)
   const [row] = await database.query<ProviderRow>(sql`
     select ${columns}
       from provider_profiles p
      where p.deleted_at is null
-       and (p.name = lower(${name}::text)
-            or p.id = (select a.provider_id from provider_aliases a where a.alias = lower(${name}::text)))`)
+       and (p.name = ${wanted}::text
+            or p.id = (select a.provider_id from provider_aliases a where a.alias = ${wanted}::text))`)
   return row && fromRow(row)
 }
 
@@ -82,6 +84,11 @@ export async function selectProviderWithSecret(
 
 function secretContext(id: string, version: number) {
   return { purpose: 'client-secret', recordId: id, version } as const
+}
+
+/** One save at a time: names, aliases and shared callback paths are decided over all profiles together. */
+export async function lockProfiles(transaction: Queryable): Promise<void> {
+  await transaction.query(sql`select pg_advisory_xact_lock(hashtext('nexus:provider-profiles'))`)
 }
 
 export type ProviderWrite = {
