@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
+import type { ConnectionRequested } from '@nexus/contracts'
 import { type TestDatabase, freePort, spawnService } from '@nexus/testing'
+import { test as base } from '@nexus/testing/vitest'
 
 const bin = (path: string): string => fileURLToPath(new URL(`../../../${path}`, import.meta.url))
 
@@ -61,16 +63,22 @@ export async function startNexus(database: Pick<TestDatabase, 'url'>, env: Reado
     broker,
     gateway,
     async registerProfile(profile: Readonly<Record<string, unknown>>): Promise<{ id: string; redirect_uri: string }> {
-      const answer = await callJson(`${broker.url}/providers`, { body: profile, headers: { 'x-api-key': adminKey } })
+      const headers = { 'x-api-key': adminKey }
+      const answer = await callJson<{ id: string; redirect_uri: string }>(`${broker.url}/providers`, {
+        body: profile,
+        headers,
+      })
       if (answer.status !== 201) throw new Error(`the profile was refused: ${JSON.stringify(answer.body)}`)
       return answer.body
     },
-    call: (path: string, body?: unknown) => callJson(`${gatewayUrl}${path}`, body === undefined ? {} : { body }),
+    /** A call of an agent: GET without a body, POST with one. */
+    call: <Body = unknown>(path: string, body?: unknown) =>
+      callJson<Body>(`${gatewayUrl}${path}`, body === undefined ? {} : { body }),
     async requestConnection(providerName: string, more: Readonly<Record<string, unknown>> = {}) {
       const body = { user_id: 'user-1', provider_name: providerName, return_url: appUrl, ...more }
-      const answer = await callJson(`${gatewayUrl}/v1/request-connection`, { body })
+      const answer = await callJson<ConnectionRequested>(`${gatewayUrl}/v1/request-connection`, { body })
       if (answer.status !== 200) throw new Error(`no connection: ${answer.status} ${JSON.stringify(answer.body)}`)
-      return answer.body as { readonly authUrl: string; readonly connection_id: string }
+      return answer.body
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
@@ -78,11 +86,18 @@ export async function startNexus(database: Pick<TestDatabase, 'url'>, env: Reado
 
 type Called = { readonly body?: unknown; readonly headers?: Readonly<Record<string, string>> }
 
-async function callJson(url: string, { body, headers }: Called) {
+async function callJson<Body>(url: string, { body, headers }: Called): Promise<{ status: number; body: Body }> {
   const response = await fetch(url, {
     method: body === undefined ? 'GET' : 'POST',
     headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
     body: body === undefined ? null : JSON.stringify(body),
   })
-  return { status: response.status, body: await response.json() }
+  return { status: response.status, body: (await response.json()) as Body }
 }
+
+/** `test` with one installation for the whole file. */
+export const test = base.extend('nexus', { scope: 'file' }, async ({ database }, { onCleanup }) => {
+  const nexus = await startNexus(database)
+  onCleanup(() => nexus[Symbol.asyncDispose]())
+  return nexus
+})

@@ -1,7 +1,7 @@
-import { type Browser, createBrowser, startDemoProvider, startScriptedProvider } from '@nexus/testing'
-import { test } from '@nexus/testing/vitest'
+import type { CredentialPayload } from '@nexus/contracts'
+import { type Browser, answers, createBrowser, startDemoProvider, startScriptedProvider } from '@nexus/testing'
 import { expect } from 'vitest'
-import { appUrl, clientId, clientSecret, isApp, startNexus } from './nexus.ts'
+import { appUrl, clientId, clientSecret, isApp, type startNexus, test } from './nexus.ts'
 
 type Nexus = Awaited<ReturnType<typeof startNexus>>
 
@@ -13,13 +13,17 @@ async function connect(nexus: Nexus, browser: Browser, provider: string) {
   const page = await browser.open(authUrl, { stopAt: isApp })
   const arrived = Object.fromEntries(page.url.searchParams)
   const status = (await nexus.call(`/v1/check-connection/${connection_id}`)).body
-  return { connectionId: connection_id, arrived, status, token: await nexus.call(`/v1/token/${connection_id}`) }
+  return {
+    connectionId: connection_id,
+    arrived,
+    status,
+    token: await nexus.call<CredentialPayload>(`/v1/token/${connection_id}`),
+  }
 }
 
 test('an agent connects an account at a certified OpenID provider and fetches, then refreshes, its token', async ({
-  database,
+  nexus,
 }) => {
-  await using nexus = await startNexus(database)
   await using demo = await startDemoProvider()
   const scopes = ['openid', 'email', 'offline_access', 'read']
   const profile = { name: 'demo', issuer: demo.issuer, client_id: clientId, client_secret: clientSecret, scopes }
@@ -40,16 +44,17 @@ test('an agent connects an account at a certified OpenID provider and fetches, t
   const userInfo = await fetch(`${demo.issuer}/me`, { headers: { authorization: `Bearer ${token.body.access_token}` } })
   expect(await userInfo.json()).toMatchObject({ sub: 'ada' })
 
-  const refreshed = await nexus.call(`/v1/refresh/${connectionId}`, {})
+  const refreshed = await nexus.call<CredentialPayload>(`/v1/refresh/${connectionId}`, {})
   expect(refreshed.status).toBe(200)
   expect(refreshed.body.access_token).not.toBe(token.body.access_token)
-  expect((await nexus.call(`/v1/token/${connectionId}`)).body.access_token).toBe(refreshed.body.access_token)
+  expect((await nexus.call<CredentialPayload>(`/v1/token/${connectionId}`)).body.access_token).toBe(
+    refreshed.body.access_token,
+  )
 })
 
 test('a person who declines is brought back with access_denied, and the agent sees a failed connection', async ({
-  database,
+  nexus,
 }) => {
-  await using nexus = await startNexus(database)
   await using demo = await startDemoProvider()
   const profile = {
     name: 'declined',
@@ -114,8 +119,7 @@ const variations: readonly Variation[] = [
 
 test.for(variations)(
   'the whole way with $what',
-  async ({ what, provider: options, authMethods, profile }, { database }) => {
-    await using nexus = await startNexus(database)
+  async ({ what, provider: options, authMethods, profile }, { nexus }) => {
     await using provider = await startScriptedProvider(options)
     const name = `v-${variations.findIndex((variation) => variation.what === what)}`
     const { redirect_uri } = await nexus.registerProfile({
@@ -131,7 +135,7 @@ test.for(variations)(
     const { connectionId, arrived, token } = await connect(nexus, createBrowser(), name)
     expect(arrived).toMatchObject({ status: 'success' })
     expect(token.status).toBe(200)
-    const first = await nexus.call(`/v1/refresh/${connectionId}`, {})
+    const first = await nexus.call<CredentialPayload>(`/v1/refresh/${connectionId}`, {})
     expect(first.status).toBe(200)
     expect(first.body.access_token).not.toBe(token.body.access_token)
     expect(provider.violations).toEqual([])
@@ -139,8 +143,7 @@ test.for(variations)(
   },
 )
 
-test('a provider that answers 200 with an error fails the connection, and says so to the app', async ({ database }) => {
-  await using nexus = await startNexus(database)
+test('a provider that answers 200 with an error fails the connection, and says so to the app', async ({ nexus }) => {
   await using provider = await startScriptedProvider()
   const { redirect_uri } = await nexus.registerProfile({
     name: 'github-like',
@@ -149,19 +152,14 @@ test('a provider that answers 200 with an error fails the connection, and says s
     ...staticEndpoints(provider.issuer),
   })
   provider.addClient({ clientId, clientSecret, redirectUris: [redirect_uri] })
-  provider.next('token', {
-    status: 200,
-    headers: { 'content-type': 'application/json' },
-    body: '{"error":"bad_verification_code"}',
-  })
+  provider.next('token', answers.json({ error: 'bad_verification_code' }))
 
   const { arrived, status } = await connect(nexus, createBrowser(), 'github-like')
   expect(arrived).toMatchObject({ status: 'error', error: 'provider_rejected' })
   expect(status).toEqual({ status: 'failed', status_reason: 'provider_rejected' })
 })
 
-test('without return_url the person ends on a page that says all is done', async ({ database }) => {
-  await using nexus = await startNexus(database)
+test('without return_url the person ends on a page that says all is done', async ({ nexus }) => {
   await using demo = await startDemoProvider()
   const profile = {
     name: 'no-return',
