@@ -8,6 +8,7 @@ import {
   registerOpenApi,
   renderMetrics,
 } from '@nexus/service'
+import type { RecordDenial } from './audit/record-denial.ts'
 import { registerAuditRoutes } from './audit/routes.ts'
 import { type ConnectionRouteDeps, registerConnectionRoutes } from './connections/routes.ts'
 import { pageKindOf, translateBrokerError } from './errors.ts'
@@ -15,6 +16,7 @@ import { type HandshakeRouteDeps, registerHandshakeRoutes } from './handshake/ro
 import { type ReadinessDeps, checkReadiness } from './health/readiness.ts'
 import { anyKeyRoute } from './http/access.ts'
 import { type CallerSettings, installAuthentication } from './http/authenticate-caller.ts'
+import { installBodyRules } from './http/strict-bodies.ts'
 import { type ProviderRouteDeps, registerProviderRoutes } from './providers/routes.ts'
 
 export type BrokerDeps = ProviderRouteDeps &
@@ -24,6 +26,7 @@ export type BrokerDeps = ProviderRouteDeps &
     readonly logger: Logger
     readonly metrics: Metrics
     readonly callers: CallerSettings
+    readonly recordDenial: RecordDenial
   }
 
 /** The Broker's HTTP face: who may call comes first, then the features, each with its own routes. */
@@ -35,7 +38,8 @@ export async function buildApp(deps: BrokerDeps): Promise<ZodApp> {
     errors: { translate: translateBrokerError, pageKindOf },
     connections: { isShared: (address) => deps.callers.trustedProxies.contains(address) },
   })
-  installAuthentication(app, deps.callers)
+  installAuthentication(app, deps.callers, deps.recordDenial)
+  installBodyRules(app)
   await registerOpenApi(app, {
     title: 'Nexus Broker',
     version: '1',

@@ -4,6 +4,7 @@ import { createStateSigner, createVault } from '@nexus/crypto'
 import { type Logger, createMetrics, createRateLimiter, createRedis, createUuidV7, drawAhead } from '@nexus/service'
 import { type BrokerDeps, buildApp } from './app.ts'
 import { systemOrigin } from './audit/audit-event.ts'
+import { createDenialRecorder } from './audit/record-denial.ts'
 import { insertAuditEvent } from './audit/store.ts'
 import type { BrokerConfig } from './config.ts'
 import { createLastUsed } from './connections/last-used.ts'
@@ -20,6 +21,8 @@ import { createProviderClient } from './oauth/openid-provider-client.ts'
 import { createSecretVault } from './vault/secret-vault.ts'
 
 const sweepEveryMs = 60_000
+/** Refused calls that are recorded, per address. */
+const denialsPerMinute = 60
 
 export type ComposedBroker = AsyncDisposable & {
   readonly app: Awaited<ReturnType<typeof buildApp>>
@@ -66,6 +69,10 @@ export async function composeBroker(
     redis,
     sweeper,
     callers: callerSettings(config),
+    recordDenial: createDenialRecorder({
+      ...shared,
+      limiter: createRateLimiter({ perMinute: denialsPerMinute, prefix: '', now: host.now }),
+    }),
     assertUrlAllowed: outbound.assertUrlAllowed,
     redirectUri: { baseUrl: config.BASE_URL, redirectPath: config.REDIRECT_PATH },
     returnDomains: config.ALLOWED_RETURN_DOMAINS,

@@ -25,9 +25,9 @@ type KeyKind = 'gateway' | 'operator'
 
 /**
  * Decides for every route whether its caller may use it, in this order: the address, the API key, the kind of key, the
- * agent token. A route that declares no access cannot be registered (C2).
+ * agent token. A route that declares no access cannot be registered (C2). What is refused is recorded.
  */
-export function installAuthentication(app: ZodApp, settings: CallerSettings): void {
+export function installAuthentication(app: ZodApp, settings: CallerSettings, recordDenial: RecordDenial): void {
   const identifyKey = createKeyCheck(settings)
   app.decorateRequest('origin')
   app.addHook('onRoute', (route) => {
@@ -44,14 +44,36 @@ export function installAuthentication(app: ZodApp, settings: CallerSettings): vo
       request.origin = originOf(request, settings, 'browser', undefined)
       return
     }
-    assertAddressAllowed(request, settings)
-    const kind = identifyKey(readApiKey(request))
-    assertKindAllowed(kind, access, settings)
-    if (access === 'agent' && settings.requireBearer) refuseAgentToken(request)
-    request.callerKind = kind
-    request.origin = originOf(request, settings, kind, kind)
+    // until the key is known, nobody is: a gateway is what most callers are
+    request.origin = originOf(request, settings, 'gateway', undefined)
+    try {
+      assertAddressAllowed(request, settings)
+      const kind = identifyKey(readApiKey(request))
+      request.callerKind = kind
+      request.origin = originOf(request, settings, kind, kind)
+      assertKindAllowed(kind, access, settings)
+      if (access === 'agent' && settings.requireBearer) refuseAgentToken(request)
+    } catch (error) {
+      if (isAppError(error)) recordDenial(describeDenial(request, error))
+      throw error
+    }
   })
 }
+
+function describeDenial(request: FastifyRequest, { code }: AppError): Denial {
+  const { params, origin, method, routeOptions } = request
+  const { data } = connectionParams.safeParse(params)
+  const route = routeOptions.url ?? ''
+  return {
+    origin,
+    outcome: code,
+    method,
+    route,
+    connectionId: route.startsWith('/connections/') ? data?.id : undefined,
+  }
+}
+
+const connectionParams = z.object({ id: z.uuid() })
 
 /** For the OpenAPI document: the key that is asked for, and the form of every refusal. */
 function describeAccess(route: RouteOptions): void {
@@ -80,7 +102,7 @@ function readApiKey(request: FastifyRequest): string {
 // scrapers can send a bearer token and often nothing else
 function metricsBearer(request: FastifyRequest): string[] | undefined {
   if (request.routeOptions.url !== '/metrics' && request.routeOptions.url !== '/openapi.json') return undefined
-  return request.raw.headersDistinct['authorization']?.map((value) => value.replace(/^Bearer /i, ''))
+  return request.raw.headersDistinct['authorization']?.map((value) => /^Bearer (\S+)$/i.exec(value)?.[1] ?? '')
 }
 
 /** Compares hashes, so that neither length nor content of a wrong key shows in the time; all keys are always compared. */
