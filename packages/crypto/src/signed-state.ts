@@ -32,7 +32,7 @@ export type StateSigner = {
    */
   sign(claims: StateClaims): string
   /**
-   * The payload, if one of the keys signed exactly this text. It says nothing about age: see `isFresh`. Every failure is
+   * The payload, if one of the keys signed exactly this text. Age is not its business: the database decides when an attempt is over. Every failure is
    * the same `undefined`, so that whoever tries states learns nothing from the way they fail.
    */
   verify(state: string): StatePayload | undefined
@@ -84,15 +84,6 @@ export function createStateSigner({ key, retiredKey }: StateKeys): StateSigner {
   }
 
   return Object.freeze({ keyId: current.id, sign, verify })
-}
-
-/**
- * Whether a state is young enough for an edge to pass it on: from 60 seconds ahead of `nowSeconds` (clocks differ) to
- * 11 minutes behind it. Expiry itself is the database's to decide.
- */
-export function isFresh({ issuedAt }: Pick<StatePayload, 'issuedAt'>, nowSeconds: number): boolean {
-  const age = nowSeconds - issuedAt
-  return age >= -60 && age <= 11 * 60
 }
 
 function toSigningKey(key: Uint8Array): SigningKey {

@@ -61,7 +61,7 @@ export async function buildApp(deps: GatewayDeps): Promise<ZodApp> {
   await app.register(async (scope) =>
     registerPublicAuth(scope, {
       broker,
-      states: { verify: verifyState, now },
+      verifyState,
       redirectPath: config.REDIRECT_PATH,
       limiter: createRateLimiter({
         redis: deps.redis?.client,

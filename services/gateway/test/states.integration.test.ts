@@ -7,7 +7,6 @@ const form = { 'content-type': 'application/x-www-form-urlencoded' }
 const badStates = (gateway: Gateway): readonly [string, number, Sent][] => {
   const good = makeState(gateway)
   const [payload = '', mac = ''] = good.split('.')
-  const nowSeconds = Math.floor(Date.now() / 1000)
   const flipped = `${mac.startsWith('A') ? 'B' : 'A'}${mac.slice(1)}`
   const get = (query: string): Sent => ({ target: `/auth/callback?${query}` })
   const post = (body: string, target = '/auth/callback'): Sent => ({ method: 'POST', target, headers: form, body })
@@ -22,8 +21,6 @@ const badStates = (gateway: Gateway): readonly [string, number, Sent][] => {
     ['twice', 400, get(`code=c&state=${good}&state=${good}`)],
     ['twice, one encoded', 400, get(`code=c&state=${good}&st%61te=${payload}.${flipped}`)],
     ['with an encoded name', 400, get(`code=c&st%61te=${payload}.${flipped}`)],
-    ['from the future', 400, get(`state=${makeState(gateway, { issuedAt: nowSeconds + 65 })}`)],
-    ['too old for any attempt', 410, get(`state=${makeState(gateway, { issuedAt: nowSeconds - 11 * 60 - 5 })}`)],
     ['on the path of a provider', 400, { target: `/auth/callback/google?state=${payload}.${flipped}` }],
     ['on a connect link', 400, { target: '/auth/connect/ticket?state=x' }],
     ['in a form', 400, post(`code=c&state=${payload}.${flipped}`)],
@@ -50,14 +47,14 @@ test('[H1] a bad state gets a page and never reaches the Broker', async () => {
   expect(broker.requests).toEqual([])
 })
 
-test('[H1] the edge takes a state from 60 seconds ahead to 11 minutes behind', async () => {
+test('[R9] the edge judges no age: its clock may be wrong by as much as it likes', async () => {
   await using broker = await startScriptedBroker()
   await using gateway = await startGateway(broker)
   const nowSeconds = Math.floor(Date.now() / 1000)
   broker.answer('GET /auth/callback', { body: 'passed' })
 
-  for (const ageSeconds of [-58, 0, 10 * 60, 11 * 60 - 5]) {
-    const state = makeState(gateway, { issuedAt: nowSeconds - ageSeconds })
-    expect((await send(gateway, { target: `/auth/callback?state=${state}` })).text, `${ageSeconds}`).toBe('passed')
+  for (const minutes of [-60, -10, 0, 10, 60]) {
+    const state = makeState(gateway, { issuedAt: nowSeconds + minutes * 60 })
+    expect((await send(gateway, { target: `/auth/callback?state=${state}` })).text, `${minutes} minutes`).toBe('passed')
   }
 })

@@ -1,13 +1,13 @@
+import type { StateSigner } from '@nexus/crypto'
 import { AppError, findParameterFault, parseParameters, type Parameters } from '@nexus/service'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { BrokerClient } from '../broker/broker-client.ts'
 import { describeCaller } from '../http/caller-facts.ts'
-import { checkState, type StateChecker } from './check-state.ts'
 import { pickAnswerHeaders, pickRequestHeaders } from './forwarded-headers.ts'
 
 export type ForwardingDeps = {
   readonly broker: Pick<BrokerClient, 'forward'>
-  readonly states: StateChecker
+  readonly verifyState: StateSigner['verify']
 }
 
 /**
@@ -24,7 +24,7 @@ export async function forwardPublicRoute(
 ): Promise<FastifyReply> {
   const target = readTarget(request, pattern)
   const body = readForm(request)
-  for (const state of collectStates(target.query, body)) checkState(state, deps.states)
+  for (const state of collectStates(target.query, body)) assertSigned(state, deps)
 
   const method = request.method === 'POST' ? 'POST' : 'GET'
   const headers = pickRequestHeaders(request.headers)
@@ -32,6 +32,14 @@ export async function forwardPublicRoute(
 
   reply.code(answer.status).headers(pickAnswerHeaders(answer.headers))
   return answer.body.length === 0 ? reply.send() : reply.send(answer.body)
+}
+
+/**
+ * H1: what Nexus did not sign never reaches the Broker. Age is not judged here: the Broker's rows know it by the
+ * database's clock, and an edge whose own clock is wrong must fail no handshake (R9).
+ */
+function assertSigned(state: string, { verifyState }: ForwardingDeps): void {
+  if (verifyState(state) === undefined) throw new AppError('invalid_state', 'The state was not made by this Nexus')
 }
 
 type Target = { readonly path: string; readonly query: string }
