@@ -2,9 +2,11 @@ import { timingSafeEqual } from 'node:crypto'
 import type { Cidrs, Secret } from '@nexus/config'
 import { errorBody } from '@nexus/contracts'
 import { sha256 } from '@nexus/crypto'
-import { AppError, clientAddress, type ZodApp } from '@nexus/service'
+import { AppError, type ZodApp, clientAddress, isAppError } from '@nexus/service'
 import type { FastifyRequest, RouteOptions } from 'fastify'
+import { z } from 'zod'
 import type { Origin } from '../audit/audit-event.ts'
+import type { Denial, RecordDenial } from '../audit/record-denial.ts'
 import type { Access } from './access.ts'
 
 export type CallerSettings = {
