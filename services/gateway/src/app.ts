@@ -13,6 +13,7 @@ import type { BrokerClient } from './broker/broker-client.ts'
 import type { GatewayConfig } from './config.ts'
 import { rememberReadiness } from './health/broker-readiness.ts'
 import { installAuthentication } from './http/authenticate-caller.ts'
+import { installHostCheck } from './http/host-check.ts'
 import { installClientAddress } from './http/caller-facts.ts'
 import { registerOperatorRoutes } from './http/operator-routes.ts'
 import { openApiInfo } from './open-api-info.ts'
@@ -23,6 +24,7 @@ export type GatewayDeps = {
   readonly config: Pick<
     GatewayConfig,
     | 'ALLOWED_CIDRS'
+    | 'ALLOWED_HOSTS'
     | 'AUTH_RATE_LIMIT_PER_MINUTE'
     | 'BROKER_API_KEY'
     | 'REDIRECT_PATH'
@@ -54,6 +56,7 @@ export async function buildApp(deps: GatewayDeps): Promise<ZodApp> {
     allowedCidrs: config.ALLOWED_CIDRS,
     operationsKey: config.BROKER_API_KEY,
   })
+  if (!config.REQUIRE_BEARER) installHostCheck(app, config.ALLOWED_HOSTS)
 
   registerHealth(app, { ready: checkReadiness(deps) })
   registerOperatorRoutes(app, metrics)

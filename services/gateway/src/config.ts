@@ -3,6 +3,7 @@ import {
   apiKey,
   booleanFlag,
   cidrList,
+  commaList,
   host,
   httpUrl,
   logLevel,
@@ -29,6 +30,7 @@ const variables = z.object({
   REQUIRE_BEARER: booleanFlag(true),
   ALLOW_ANONYMOUS_AGENTS: booleanFlag(false),
   ALLOWED_CIDRS: cidrList('0.0.0.0/0,::/0'),
+  ALLOWED_HOSTS: commaList(),
   TRUSTED_PROXIES: cidrList(),
   REDIS_URL: secretUrl(['redis', 'rediss', 'memory']).default(new Secret('memory://')),
   REDIRECT_PATH: text()

@@ -8,6 +8,7 @@ export async function buildOpenApiDocument(): Promise<string> {
   const app = await buildApp({
     config: {
       ALLOWED_CIDRS: parseCidrs(''),
+      ALLOWED_HOSTS: [],
       AUTH_RATE_LIMIT_PER_MINUTE: 0,
       BROKER_API_KEY: new Secret(''),
       REDIRECT_PATH: '/auth/callback',

@@ -1,0 +1,27 @@
+import { isIP } from 'node:net'
+import { AppError, type ZodApp } from '@nexus/service'
+
+/**
+ * Refuses calls of agents that name a foreign host, where agents are not asked who they are: a web page whose name was
+ * made to resolve to this machine (DNS rebinding) could else read every connection from a visitor's browser. Such a page
+ * always calls under a name with a dot, so addresses, `localhost` and names without a dot are safe; others are listed.
+ *
+ * @param allowedHosts - further names, as in ALLOWED_HOSTS
+ */
+export function installHostCheck(app: ZodApp, allowedHosts: readonly string[]): void {
+  const allowed = new Set(allowedHosts.map((host) => host.toLowerCase()))
+  app.addHook('onRequest', async (request) => {
+    if (request.routeOptions.config.openTo !== 'agents' || isLocalName(request.hostname, allowed)) return
+    throw new AppError('forbidden', 'This host name is not allowed while agents are anonymous; see ALLOWED_HOSTS', {
+      details: { setting: 'ALLOWED_HOSTS' },
+    })
+  })
+}
+
+/** @param hostname - without port, as Fastify reads it: an IPv6 address stands in brackets */
+export function isLocalName(hostname: string, allowed: ReadonlySet<string>): boolean {
+  const name = hostname.toLowerCase()
+  const address = name.replace(/^\[(.*)\]$/, '$1')
+  if (isIP(address) !== 0 || name === 'localhost' || name.endsWith('.localhost')) return true
+  return /^[a-z0-9_-]+$/.test(name) || allowed.has(name)
+}
