@@ -9,8 +9,8 @@ create table handshakes (
   return_url text,
   profile_digest bytea not null,
   expires_at timestamptz not null,
-  -- set by the one callback that may present its code; the outcome follows
-  accepted_attempt_id uuid,
+  -- set by the one callback that may present its code, to an id of its own making; the outcome follows
+  acceptance_id uuid,
   accepted_at timestamptz,
   outcome text check (outcome in ('success', 'error')),
   outcome_error text,

@@ -8,6 +8,7 @@ import type { Database, Queryable } from '../db/database.ts'
 import { findProviderForHandshake } from '../providers/list-providers.ts'
 import type { Provider } from '../providers/provider.ts'
 import { type RedirectUriSettings, redirectUriOf } from '../providers/redirect-uri.ts'
+import { insertIdempotent, selectIdempotent } from './idempotency-store.ts'
 import { digestProfile } from './profile-digest.ts'
 import { type ReturnDomain, assertReturnUrlAllowed } from './return-url.ts'
 import { decideScopes } from './scopes.ts'
@@ -89,7 +90,7 @@ async function findOrCreateConnection(
   const keyHash = idempotencyKey === undefined ? undefined : sha256(idempotencyKey)
   const bodyHash = sha256(canonicalJson(spec))
   if (keyHash !== undefined) {
-    const earlier = await store.selectIdempotent(transaction, caller, keyHash)
+    const earlier = await selectIdempotent(transaction, caller, keyHash)
     if (earlier !== undefined) return repeatRequest(deps, transaction, earlier, bodyHash)
   }
 
@@ -104,7 +105,7 @@ async function findOrCreateConnection(
     ttlSeconds: deps.linkTtlSeconds,
   })
   if (keyHash !== undefined) {
-    const isFirst = await store.insertIdempotent(transaction, { caller, keyHash, bodyHash, connectionId })
+    const isFirst = await insertIdempotent(transaction, { caller, keyHash, bodyHash, connectionId })
     if (!isFirst) throw new LostRace()
   }
   return connectionId

@@ -1,20 +1,25 @@
 import type { PageKind } from '@nexus/service'
+import type { Origin } from '../audit/audit-event.ts'
 import type { Callback } from './callback.ts'
 import { type ReturnDomain, buildReturnUrl, isReturnUrlAllowed } from './return-url.ts'
-import type { AttemptState } from './store.ts'
-import type { Origin } from '../audit/audit-event.ts'
+import type { AcceptedAttempt, AttemptState } from './store.ts'
 
-export type CallbackAnswer =
-  | { readonly kind: 'redirect'; readonly location: string; readonly clearCookie: string }
-  | { readonly kind: 'page'; readonly page: PageKind; readonly status: number; readonly clearCookie?: string }
+export type CallbackAnswer = { readonly clearCookie?: string | undefined } & (
+  | { readonly kind: 'redirect'; readonly location: string }
+  | { readonly kind: 'page'; readonly page: PageKind; readonly status: number }
+)
 
 /** A callback whose browser has proven to be the one that opened the link. */
 export type BoundCallback = {
   readonly attempt: AttemptState
   readonly callback: Callback
   readonly origin: Origin
-  readonly clearCookie: string
+  /** The Set-Cookie that takes the attempt's cookie back; undefined where the browser is to keep it. */
+  readonly clearCookie: string | undefined
 }
+
+/** The one callback of its handshake that may present its code. */
+export type AcceptedCallback = BoundCallback & { readonly attempt: AcceptedAttempt }
 
 /** Back to the app, or to a page that says all is done where there is nowhere to go. */
 export function returnWithSuccess(domains: readonly ReturnDomain[], bound: BoundCallback): CallbackAnswer {

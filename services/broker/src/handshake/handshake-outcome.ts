@@ -6,7 +6,7 @@ import { retryWhileAway } from '../db/retry-while-away.ts'
 import type { TokenGrant } from '../oauth/provider-client.ts'
 import { ProviderError } from '../oauth/provider-errors.ts'
 import type { Provider } from '../providers/provider.ts'
-import type { BoundCallback } from './callback-answer.ts'
+import type { AcceptedCallback, BoundCallback } from './callback-answer.ts'
 import * as store from './store.ts'
 
 export type OutcomeDeps = GrantDeps & {
@@ -39,7 +39,7 @@ const storeForMs = 60_000
  * database is away. Idempotent: after a commit whose acknowledgement was lost it finds its own outcome (R4).
  * @returns false where this handshake ended otherwise; the grant is dropped then.
  */
-export function storeGrant(deps: OutcomeDeps, bound: BoundCallback, granted: Granted): Promise<boolean> {
+export function storeGrant(deps: OutcomeDeps, bound: AcceptedCallback, granted: Granted): Promise<boolean> {
   const { attempt, origin } = bound
   const { connectionId, providerId, zone } = attempt
   const work = () =>
@@ -69,7 +69,7 @@ export function storeGrant(deps: OutcomeDeps, bound: BoundCallback, granted: Gra
 /** Ends an accepted handshake without a grant: its connection fails, with the reason. */
 export async function concludeHandshake(
   deps: OutcomeDeps,
-  bound: BoundCallback,
+  bound: AcceptedCallback,
   conclusion: Conclusion,
 ): Promise<void> {
   const { attempt, origin } = bound
@@ -107,7 +107,8 @@ export function concludeFrom(error: unknown): Conclusion {
   return { event: 'token_exchange_failed', reason: returnError, returnError, data }
 }
 
-function noteRetry(deps: OutcomeDeps, bound: BoundCallback, message: string) {
+/** What is said while a statement waits for the database to return. */
+export function noteRetry(deps: Pick<OutcomeDeps, 'logger'>, bound: BoundCallback, message: string) {
   return (error: unknown): void => {
     deps.logger.error({ err: error, connection_id: bound.attempt.connectionId }, message)
   }

@@ -61,14 +61,15 @@ export async function openLink(deps: OpenLinkDeps, ticket: string): Promise<Link
     scopes: handshake.scopes,
     ...secrets,
   })
-  await store.insertAttempt(deps.database, deps.vault, {
+  const attempt = {
     id: deps.createId(),
     handshakeId: handshake.handshakeId,
     jtiHash: sha256(jti),
     cookieHash: sha256(cookieValue),
     redirectUri,
     secrets,
-  })
+  }
+  await deps.database.transaction((transaction) => store.insertAttempt(transaction, deps.vault, attempt))
 
   const isSecure = deps.redirectUri.baseUrl.startsWith('https:')
   const cookie = setBindingCookie({ cookieName: bindingCookieName(jti, isSecure), cookieValue }, isSecure)

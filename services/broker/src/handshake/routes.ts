@@ -93,6 +93,8 @@ function registerPages(app: ZodApp, deps: HandshakeRouteDeps): void {
     )
   }
   app.register(async (forms: ZodApp) => {
+    // a form_post is a form: nothing else is read here
+    forms.removeAllContentTypeParsers()
     installFormParser(forms, { bodyLimit: formPostLimit })
     for (const path of [redirectPath, `${redirectPath}/:provider`]) {
       forms.post(

@@ -33,6 +33,7 @@ export type HandshakeState = {
   readonly providerId: string
   readonly profileDigest: Buffer
   readonly scopes: readonly string[]
+  /** Its deadline has passed, swept or not. */
   readonly isExpired: boolean
   /** A callback was accepted, or the connection is no longer waiting for one. */
   readonly isOver: boolean
@@ -45,8 +46,9 @@ export async function selectHandshakeByTicket(
 ): Promise<HandshakeState | undefined> {
   const [row] = await database.query<HandshakeState>(sql`
     select h.id as "handshakeId", c.id as "connectionId", c.provider_id as "providerId",
-           h.profile_digest as "profileDigest", c.scopes as "scopes", h.expires_at <= now() as "isExpired",
-           (h.outcome is not null or c.status <> 'pending'
+           h.profile_digest as "profileDigest", c.scopes as "scopes",
+           (h.expires_at <= now() or c.status = 'expired') as "isExpired",
+           (h.outcome is not null or c.status not in ('pending', 'expired')
              or coalesce(h.accepted_at >= now() - ${abandonedAfter}::interval, false)) as "isOver",
            now() as "now"
       from handshakes h
@@ -67,10 +69,15 @@ export type NewAttempt = {
   readonly secrets: AttemptSecrets
 }
 
-/** Adds an attempt; beyond ten living ones the oldest gives way, so that a scanner cannot lock the person out. */
-export async function insertAttempt(database: Queryable, vault: SecretVault, attempt: NewAttempt): Promise<void> {
+/**
+ * Adds an attempt; beyond ten living ones the oldest gives way, so that a scanner cannot lock the person out. Who opened
+ * the link in time may finish after its deadline: the connection waits as long as the attempt lives.
+ */
+export async function insertAttempt(transaction: Queryable, vault: SecretVault, attempt: NewAttempt): Promise<void> {
   const secret: SealedSecret = vault.seal(JSON.stringify(attempt.secrets), attemptContext(attempt.id))
-  await database.query(sql`
+  // one opening after the other, or each would count without the others
+  await transaction.query(sql`select 1 from handshakes where id = ${attempt.handshakeId}::uuid for update`)
+  await transaction.query(sql`
     with crowded as (
       select id from handshake_attempts
        where handshake_id = ${attempt.handshakeId}::uuid and consumed_at is null
@@ -78,6 +85,11 @@ export async function insertAttempt(database: Queryable, vault: SecretVault, att
       offset ${maxLiveAttempts - 1}::int
     ), evicted as (
       delete from handshake_attempts where id in (select id from crowded)
+    ), held as (
+      update connections c set pending_until = now() + ${attemptLifetime}::interval
+        from handshakes h
+       where h.id = ${attempt.handshakeId}::uuid and c.id = h.connection_id
+         and c.status = 'pending' and c.pending_until < now() + ${attemptLifetime}::interval
     )
     insert into handshake_attempts (id, handshake_id, jti_hash, cookie_hash, redirect_uri, secrets, key_id, expires_at)
     values (${attempt.id}::uuid, ${attempt.handshakeId}::uuid, ${attempt.jtiHash}::bytea, ${attempt.cookieHash}::bytea,
@@ -130,16 +142,21 @@ export function openAttemptSecrets(vault: SecretVault, { attemptId, sealedSecret
  * Accepts this attempt as the one that may present its code (H2). Of any number of callbacks, for this attempt or another
  * of its handshake, on any number of Brokers, one gets `true`: the row of the handshake is the lock they meet at.
  * One that was accepted long ago and has no outcome belonged to a Broker that died; the next attempt may take its place.
+ * With the same `acceptanceId` it may be repeated after a lost acknowledgement (R4): it finds what it did before.
  */
-export async function acceptAttempt(database: Queryable, attempt: AttemptState): Promise<boolean> {
+export async function acceptAttempt(
+  database: Queryable,
+  attempt: AttemptState,
+  acceptanceId: string,
+): Promise<boolean> {
   const rows = await database.query(sql`
     with accepted as (
       update handshakes h
-         set accepted_attempt_id = a.id, accepted_at = now()
+         set acceptance_id = ${acceptanceId}::uuid, accepted_at = now()
         from handshake_attempts a, connections c
        where h.id = ${attempt.handshakeId}::uuid and a.id = ${attempt.attemptId}::uuid and c.id = h.connection_id
          and a.handshake_id = h.id and a.consumed_at is null and a.expires_at > now()
-         and c.status = 'pending' and h.outcome is null
+         and c.status = 'pending' and c.pending_until > now() and h.outcome is null
          and (h.accepted_at is null or h.accepted_at < now() - ${abandonedAfter}::interval)
       returning h.connection_id
     ), consumed as (
@@ -150,20 +167,25 @@ export async function acceptAttempt(database: Queryable, attempt: AttemptState):
       update connections set pending_until = greatest(pending_until, now() + interval '2 minutes')
        where id in (select connection_id from accepted)
     )
-    select 1 from accepted`)
-  return rows.length === 1
+    select 1 from accepted
+    union all
+    select 1 from handshakes where id = ${attempt.handshakeId}::uuid and acceptance_id = ${acceptanceId}::uuid`)
+  return rows.length > 0
 }
 
-/** Holds the handshake until the transaction ends. `open`: this attempt is the accepted one, and has no outcome yet. */
+/** An attempt that this Broker may follow through, by the id of its acceptance. */
+export type AcceptedAttempt = AttemptState & { readonly acceptanceId: string }
+
+/** Holds the handshake until the transaction ends. `open`: this acceptance stands, and has no outcome yet. */
 export async function lockOutcome(
   transaction: Queryable,
-  attempt: AttemptState,
+  attempt: AcceptedAttempt,
 ): Promise<'open' | 'success' | 'error' | 'superseded'> {
-  const [row] = await transaction.query<RecordedOutcome>(sql`
-    select outcome, outcome_error as error, accepted_attempt_id as "acceptedAttemptId"
+  const [row] = await transaction.query<{ outcome: RecordedOutcome['outcome']; acceptanceId: string | null }>(sql`
+    select outcome, acceptance_id as "acceptanceId"
       from handshakes where id = ${attempt.handshakeId}::uuid
        for update`)
-  if (row?.acceptedAttemptId !== attempt.attemptId) return 'superseded'
+  if (row?.acceptanceId !== attempt.acceptanceId) return 'superseded'
   return row.outcome ?? 'open'
 }
 
@@ -181,45 +203,19 @@ export async function updateOutcome(
 export type RecordedOutcome = {
   readonly outcome: 'success' | 'error' | null
   readonly error: string | null
-  readonly acceptedAttemptId: string | null
+  /** Somebody presents a code now, or died doing so a moment ago. */
+  readonly isUnderWay: boolean
+  /** The connection neither waits for its user nor missed them: something else became of it. */
+  readonly isElsewhere: boolean
 }
 
 export async function selectOutcome(database: Queryable, handshakeId: string): Promise<RecordedOutcome | undefined> {
   const [row] = await database.query<RecordedOutcome>(sql`
-    select outcome, outcome_error as error, accepted_attempt_id as "acceptedAttemptId"
-      from handshakes where id = ${handshakeId}::uuid`)
+    select h.outcome, h.outcome_error as error,
+           coalesce(h.accepted_at >= now() - ${abandonedAfter}::interval, false) as "isUnderWay",
+           c.status not in ('pending', 'expired') as "isElsewhere"
+      from handshakes h
+      join connections c on c.id = h.connection_id
+     where h.id = ${handshakeId}::uuid`)
   return row
-}
-
-/** What an earlier request with this Idempotency-Key made within 24 hours. */
-export async function selectIdempotent(
-  transaction: Queryable,
-  caller: string,
-  keyHash: Buffer,
-): Promise<{ readonly connectionId: string; readonly bodyHash: Buffer } | undefined> {
-  const [row] = await transaction.query<{ connectionId: string; bodyHash: Buffer }>(sql`
-    select connection_id as "connectionId", body_hash as "bodyHash"
-      from idempotency_keys
-     where caller = ${caller}::text and key_hash = ${keyHash}::bytea and created_at > now() - interval '24 hours'`)
-  return row
-}
-
-/** @returns false where a living entry stands already: somebody was faster. */
-export async function insertIdempotent(
-  transaction: Queryable,
-  entry: {
-    readonly caller: string
-    readonly keyHash: Buffer
-    readonly bodyHash: Buffer
-    readonly connectionId: string
-  },
-): Promise<boolean> {
-  const rows = await transaction.query(sql`
-    insert into idempotency_keys as k (caller, key_hash, body_hash, connection_id)
-    values (${entry.caller}::text, ${entry.keyHash}::bytea, ${entry.bodyHash}::bytea, ${entry.connectionId}::uuid)
-    on conflict (caller, key_hash) do update
-       set body_hash = excluded.body_hash, connection_id = excluded.connection_id, created_at = now()
-     where k.created_at <= now() - interval '24 hours'
-    returning 1`)
-  return rows.length === 1
 }

@@ -6,16 +6,19 @@ const waitMs = 25_000
 const firstPollMs = 100
 const slowestPollMs = 1_000
 
-/** Polls until the accepted attempt has an outcome; undefined when it has none within 25 seconds. */
+/**
+ * Polls while an attempt of this handshake is under way, for at most 25 seconds, and returns what stands then.
+ * undefined: there is no such handshake any more.
+ */
 export async function waitForOutcome(
   database: Queryable,
   handshakeId: string,
 ): Promise<store.RecordedOutcome | undefined> {
   const deadline = performance.now() + waitMs
-  for (let pause = firstPollMs; performance.now() < deadline; pause = Math.min(pause * 2, slowestPollMs)) {
+  for (let pause = firstPollMs; ; pause = Math.min(pause * 2, slowestPollMs)) {
     const recorded = await store.selectOutcome(database, handshakeId)
-    if (recorded === undefined || recorded.outcome !== null) return recorded
+    const isWorthWaiting = recorded?.outcome === null && recorded.isUnderWay
+    if (!isWorthWaiting || performance.now() > deadline) return recorded
     await delay(pause)
   }
-  return undefined
 }
