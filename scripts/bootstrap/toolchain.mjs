@@ -83,6 +83,6 @@ function isNodeInRegistry() {
 
 function isMusl() {
   if (process.platform !== 'linux') return false
-  const report = /** @type {{ header: { glibcVersionRuntime?: string } }} */ (process.report.getReport())
-  return report.header.glibcVersionRuntime === undefined
+  const report = process.report.getReport()
+  return !('header' in report && Object.keys(Object(report.header)).includes('glibcVersionRuntime'))
 }

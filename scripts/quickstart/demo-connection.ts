@@ -1,3 +1,4 @@
+import { connectionList, connectionRequested, createdProvider, providerProfile } from '@nexus/contracts'
 import type { DemoProvider } from '@nexus/testing/demo-provider'
 import type { Keys } from './keys.ts'
 
@@ -28,39 +29,34 @@ export const userId = 'demo'
 /** Makes the Broker and the demo provider known to each other, as an operator does it with any provider. */
 export const registerDemoProvider = async ({ brokerUrl, keys, demo }: Scene): Promise<void> => {
   const headers = { 'x-api-key': keys.ADMIN_API_KEY }
-  const credentials = { issuer: demo.issuer, client_id: clientId, client_secret: keys.DEMO_CLIENT_SECRET }
-  const profile = {
-    name: providerName,
-    description: 'A demo identity provider on this machine',
-    enable_discovery: true,
-    scopes,
+  // what somebody changed in a known profile stays, but it leads to the provider that runs now
+  const address = {
+    issuer: demo.issuer,
+    client_id: clientId,
+    client_secret: keys.DEMO_CLIENT_SECRET,
     api_base_url: demo.issuer,
     user_info_endpoint: `${demo.issuer}/me`,
-    ...credentials,
   }
-  const known = await call<{ id: string }>('GET', `${brokerUrl}/providers/by-name/${providerName}`, { headers })
+  const description = 'A demo identity provider on this machine'
+  const profile = { name: providerName, description, enable_discovery: true, scopes, ...address }
+  const known = await call('GET', `${brokerUrl}/providers/by-name/${providerName}`, { headers })
   const saved =
     known.status === 404
-      ? await call<{ redirect_uri: string }>('POST', `${brokerUrl}/providers`, { headers, body: profile })
-      : // what somebody changed in the profile stays, but it leads to the provider that runs now
-        await call<{ redirect_uri: string }>('PATCH', `${brokerUrl}/providers/${expectOk(known).id}`, {
-          headers,
-          body: { ...credentials, api_base_url: demo.issuer, user_info_endpoint: `${demo.issuer}/me` },
-        })
+      ? await call('POST', `${brokerUrl}/providers`, { headers, body: profile })
+      : await call('PATCH', `${brokerUrl}/providers/${read(providerProfile, known).id}`, { headers, body: address })
   await demo.addClient({
     client_id: clientId,
     client_name: 'Nexus',
     client_secret: keys.DEMO_CLIENT_SECRET,
-    redirect_uris: [expectOk(saved).redirect_uri],
+    redirect_uris: [read(createdProvider.pick({ redirect_uri: true }), saved).redirect_uri],
   })
 }
 
 /** Asks for a connection as an agent does, and gives the link for the person. */
 export const requestConnection = async ({ brokerUrl, gatewayUrl }: Scene): Promise<Facts> => {
-  const answer = await call<{ authUrl: string; connection_id: string }>('POST', `${gatewayUrl}/v1/request-connection`, {
-    body: { user_id: userId, provider_name: providerName },
-  })
-  const { authUrl, connection_id } = expectOk(answer)
+  const body = { user_id: userId, provider_name: providerName }
+  const answer = await call('POST', `${gatewayUrl}/v1/request-connection`, { body })
+  const { authUrl, connection_id } = read(connectionRequested, answer)
   return {
     broker: brokerUrl,
     gateway: gatewayUrl,
@@ -74,27 +70,23 @@ export const requestConnection = async ({ brokerUrl, gatewayUrl }: Scene): Promi
 /** A connection of an earlier run that still works. */
 export const findActiveConnection = async ({ gatewayUrl }: Scene): Promise<string | undefined> => {
   const query = new URLSearchParams({ user_id: userId, provider: providerName, status: 'active', limit: '1' })
-  const answer = await call<{ connections: readonly { id: string }[] }>('GET', `${gatewayUrl}/v1/connections?${query}`)
-  return expectOk(answer).connections[0]?.id
+  return read(connectionList, await call('GET', `${gatewayUrl}/v1/connections?${query.toString()}`)).connections[0]?.id
 }
 
-type Answer<Body> = { readonly url: string; readonly status: number; readonly text: string; readonly body: () => Body }
+type Answer = { readonly url: string; readonly status: number; readonly text: string }
 
-const call = async <Body>(
-  method: string,
-  url: string,
-  sent: { readonly headers?: Readonly<Record<string, string>>; readonly body?: unknown } = {},
-): Promise<Answer<Body>> => {
+type Sent = { readonly headers?: Readonly<Record<string, string>>; readonly body?: object }
+
+const call = async (method: string, url: string, { headers = {}, body }: Sent = {}): Promise<Answer> => {
   const response = await fetch(url, {
     method,
-    headers: { ...(sent.body === undefined ? {} : { 'content-type': 'application/json' }), ...sent.headers },
-    body: sent.body === undefined ? null : JSON.stringify(sent.body),
+    headers: body === undefined ? headers : { 'content-type': 'application/json', ...headers },
+    body: body === undefined ? null : JSON.stringify(body),
   })
-  const text = await response.text()
-  return { url, status: response.status, text, body: () => JSON.parse(text) as Body }
+  return { url, status: response.status, text: await response.text() }
 }
 
-const expectOk = <Body>({ url, status, text, body }: Answer<Body>): Body => {
+const read = <Body>(schema: { parse: (value: unknown) => Body }, { url, status, text }: Answer): Body => {
   if (status < 200 || status > 299) throw new Error(`${url} answered ${status}: ${text}`)
-  return body()
+  return schema.parse(JSON.parse(text))
 }

@@ -94,10 +94,14 @@ const describeEnd = (what: string, { title, logFile }: ProgramOptions): Error =>
 
 /** Log lines are JSON; for a person the message and the error are enough. */
 const readable = (line: string): string => {
+  if (!line.startsWith('{')) return `  ${line}`
   try {
-    const { msg, err } = JSON.parse(line) as { msg?: string; err?: { message?: string } }
-    return msg === undefined ? line : `  ${msg}${err?.message === undefined ? '' : `: ${err.message}`}`
+    const entry: unknown = JSON.parse(line)
+    return `  ${[pick(entry, 'msg'), pick(pick(entry, 'err'), 'message')].filter((text) => typeof text === 'string').join(': ')}`
   } catch {
     return `  ${line}`
   }
 }
+
+const pick = (value: unknown, name: string): unknown =>
+  typeof value === 'object' && value !== null ? Object.getOwnPropertyDescriptor(value, name)?.value : undefined

@@ -10,7 +10,6 @@ export type Progress = {
 
 export const createProgress = (): Progress => {
   const began = performance.now()
-  const say = (text: string): void => void process.stderr.write(`${text}\n`)
   const step: Progress['step'] = async (name, work) => {
     const stepBegan = performance.now()
     try {
@@ -24,6 +23,8 @@ export const createProgress = (): Progress => {
   }
   return { step, say, elapsed: () => seconds(began) }
 }
+
+const say = (text: string): void => void process.stderr.write(`${text}\n`)
 
 const seconds = (since: number): string => `${((performance.now() - since) / 1000).toFixed(1)} s`
 
