@@ -8,14 +8,14 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['{packages,services}/*/{src,test}/**/*.test.ts'],
+          include: ['{packages,services}/*/{src,test}/**/*.test.ts', 'scripts/**/*.test.ts'],
           exclude: ['**/*.integration.test.ts', 'services/*/test/e2e/**', '**/node_modules/**'],
         },
       },
       {
         test: {
           name: 'integration',
-          include: ['{packages,services}/*/{src,test}/**/*.integration.test.ts'],
+          include: ['{packages,services}/*/{src,test}/**/*.integration.test.ts', 'scripts/**/*.integration.test.ts'],
           globalSetup,
           pool: 'forks',
           testTimeout: 30_000,
