@@ -83,7 +83,7 @@ function byPlace(all: readonly AuditEventBody[]) {
   return (a: number, b: number): number => (places.get(a) ?? 0) - (places.get(b) ?? 0)
 }
 
-test.for([
+const badQueries: readonly (readonly [name: string, value: string])[] = [
   ['cursor', 'nonsense'],
   ['cursor', Buffer.from('["audit","2026-02-31 00:00:00+00","x"]').toString('base64url')],
   ['since', 'yesterday'],
@@ -95,7 +95,9 @@ test.for([
   ['connection_id', '1'],
   ['event_type', ''],
   ['unknown', 'x'],
-])('%s=%s is refused, by name', async ([name, value], { broker }) => {
+]
+
+test.for(badQueries)('%s=%s is refused, by name', async ([name, value], { broker }) => {
   const { status, body } = await broker.get<{ code: string; message: string; details: { fields: unknown[] } }>(
     `/audit?${new URLSearchParams({ [name]: value }).toString()}`,
   )
