@@ -91,6 +91,9 @@ async function inTransaction<Result>(
   work: (transaction: Queryable) => Promise<Result>,
   keepsPrepared: boolean,
 ): Promise<Result> {
+  // the statement in hand fails of it too; an event that nobody hears would end the process
+  const ignoreLoss = (): void => undefined
+  client.on('error', ignoreLoss)
   try {
     await client.query('begin')
     const result = await work({ query: (statement) => runOn(client, statement, keepsPrepared) })
@@ -105,5 +108,7 @@ async function inTransaction<Result>(
     )
     client.release(rollback)
     throw translateDatabaseError(error)
+  } finally {
+    client.off('error', ignoreLoss)
   }
 }
