@@ -130,6 +130,11 @@ export async function travel(broker: Client, provider: Pick<Scripted, 'name'>, s
   return { ...departure, ...requested, state: departure.state, callback: await consent(departure) }
 }
 
+/** The same URL at another server: where the public origin leads is the proxy's to say. */
+export function atServer(url: URL, server: string): URL {
+  return new URL(url.pathname + url.search, server)
+}
+
 /** The last step: the browser arrives at the callback with its cookie. */
 export function arrive({ callback, cookie }: Pick<Journey, 'callback' | 'cookie'>): Promise<Arrival> {
   return send(callback, { cookie })

@@ -4,6 +4,7 @@ import { expect } from 'vitest'
 import {
   type Journey,
   arrive,
+  atServer,
   auditOf,
   connectionOf,
   openLink,
@@ -163,17 +164,16 @@ test('[H1] after a rotation of the key, handshakes under way are finished as lon
   const STATE_KEY = randomBytes(32).toString('base64')
   const keys = { ...fileKeys, STATE_KEY }
   const env = { BASE_URL: broker.url }
-  const at = (url: URL, origin: string) => new URL(url.pathname + url.search, origin)
 
   await using rotated = await startTestBroker(database, {
     keys,
     env: { ...env, STATE_KEY_RETIRED: fileKeys.STATE_KEY },
   })
-  expect(returned(await send(at(journey.callback, rotated.url), { cookie: journey.cookie }))).toMatchObject({
+  expect(returned(await send(atServer(journey.callback, rotated.url), { cookie: journey.cookie }))).toMatchObject({
     status: 'success',
   })
   await using gone = await startTestBroker(database, { keys, env })
-  expect(await send(at(late.callback, gone.url), { cookie: late.cookie })).toMatchObject({ status: 400 })
+  expect(await send(atServer(late.callback, gone.url), { cookie: late.cookie })).toMatchObject({ status: 400 })
   await expectUntouched(broker, late)
 })
 

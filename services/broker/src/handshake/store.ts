@@ -167,9 +167,9 @@ export async function acceptAttempt(
       update connections set pending_until = greatest(pending_until, now() + interval '2 minutes')
        where id in (select connection_id from accepted)
     )
-    select 1 from accepted
+    select true as "isAccepted" from accepted
     union all
-    select 1 from handshakes where id = ${attempt.handshakeId}::uuid and acceptance_id = ${acceptanceId}::uuid`)
+    select true from handshakes where id = ${attempt.handshakeId}::uuid and acceptance_id = ${acceptanceId}::uuid`)
   return rows.length > 0
 }
 
