@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { claim } from './bootstrap/only-one.mjs'
 import { root } from './bootstrap/places.mjs'
 import { help, readOptions, UsageError, type Options } from './quickstart/options.ts'
-import { createProgress } from './quickstart/progress.ts'
+import { createProgress, type Progress } from './quickstart/progress.ts'
 import { startNexus } from './quickstart/start-nexus.ts'
 import { listenForStop, StopRequested } from './quickstart/stop-request.ts'
 import { describeNexus } from './quickstart/summary.ts'
@@ -14,7 +14,7 @@ const main = async (): Promise<number> => {
   try {
     const options = readOptions(process.argv.slice(2), process.env, root)
     if (options === undefined) process.stdout.write(help)
-    else await runNexus(options).catch(ignoreStop)
+    else await runUntilStopped(options)
     return 0
   } catch (error) {
     process.stderr.write(`\nerror: ${error instanceof Error ? error.message : String(error)}\n`)
@@ -24,14 +24,9 @@ const main = async (): Promise<number> => {
   }
 }
 
-const ignoreStop = (error: unknown): void => {
-  if (!(error instanceof StopRequested)) throw error
-}
-
-const runNexus = async (options: Options): Promise<void> => {
-  const { dataDir, json } = options
-  const { asked, stopping } = listenForStop()
+const runUntilStopped = async (options: Options): Promise<void> => {
   const progress = createProgress()
+  const { dataDir } = options
   mkdirSync(dataDir, { recursive: true })
   const claimed = claim(join(dataDir, 'running'))
   if (claimed.holder !== undefined) {
@@ -39,9 +34,20 @@ const runNexus = async (options: Options): Promise<void> => {
       `Nexus runs on ${dataDir} already (process ${claimed.holder}): stop it first, or choose a --data-dir`,
     )
   }
+  try {
+    await runNexus(options, progress)
+  } catch (error) {
+    if (!(error instanceof StopRequested)) throw error
+  } finally {
+    claimed.release()
+  }
+  progress.say(`stopped; the data stays in ${dataDir}`)
+}
 
+const runNexus = async (options: Options, progress: Progress): Promise<void> => {
+  const { dataDir, json } = options
+  const { asked, stopping } = listenForStop()
   await using parts = new AsyncDisposableStack()
-  parts.defer(claimed.release)
   progress.say('starting Nexus …')
   const nexus = await startNexus({ root, options, progress, parts, stopping })
   const took = progress.elapsed()
@@ -49,8 +55,6 @@ const runNexus = async (options: Options): Promise<void> => {
   if (json) progress.say(`ready in ${took}`)
   await Promise.race([asked, nexus.failed])
   progress.say('stopping …')
-  await parts.disposeAsync()
-  progress.say(`stopped; the data stays in ${dataDir}`)
 }
 
 // a reader that goes away (`npm start | head -1`) is no reason to fall over

@@ -35,6 +35,7 @@ Runs Nexus on this machine with a demo identity provider, and prints a link to c
 token. Everything listens on 127.0.0.1 only. Ctrl-C stops it; the data stays, and the next start finds it again.
 
   --json                 print one line of JSON when ready, for scripts; progress goes to stderr
+                         (npm start --silent -- --json keeps npm's own lines away from stdout)
   --gateway-port N       NEXUS_GATEWAY_PORT     ${defaultPorts.gateway}    0 means any free port
   --broker-port N        NEXUS_BROKER_PORT      ${defaultPorts.broker}
   --provider-port N      NEXUS_PROVIDER_PORT    ${defaultPorts.provider}    the demo identity provider

@@ -1,4 +1,5 @@
 import { styleText } from 'node:util'
+import { StopRequested } from './stop-request.ts'
 
 /** Seconds since the process began, and what it is doing, on stderr. */
 export type Progress = {
@@ -17,7 +18,7 @@ export const createProgress = (): Progress => {
       say(`  ${paint('green', '✓')} ${name} ${paint('dim', seconds(stepBegan))}`)
       return result
     } catch (error) {
-      say(`  ${paint('red', '✗')} ${name} ${paint('dim', seconds(stepBegan))}`)
+      if (!(error instanceof StopRequested)) say(`  ${paint('red', '✗')} ${name} ${paint('dim', seconds(stepBegan))}`)
       throw error
     }
   }
