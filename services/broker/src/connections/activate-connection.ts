@@ -12,7 +12,7 @@ export function createPendingConnection(transaction: Queryable, connection: NewP
   return store.insertPendingConnection(transaction, connection)
 }
 
-/** @returns false where the connection no longer waits for its user. */
+/** Pending or expired → pending. @returns false where something else became of the connection. */
 export function prolongPendingConnection(transaction: Queryable, id: string, ttlSeconds: number): Promise<boolean> {
   return store.extendPendingConnection(transaction, id, ttlSeconds)
 }

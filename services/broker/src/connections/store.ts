@@ -116,7 +116,10 @@ export async function insertPendingConnection(transaction: Queryable, connection
             ${JSON.stringify(connection.metadata)}::jsonb, now() + make_interval(secs => ${connection.ttlSeconds}::int))`)
 }
 
-/** A fresh link for a connection that still waits. */
+/**
+ * A fresh link for a connection that waits, or that nobody came for in time: whoever asks for it again may still come,
+ * whether the deadline was written down already or not.
+ */
 export async function extendPendingConnection(
   transaction: Queryable,
   id: string,
@@ -124,8 +127,9 @@ export async function extendPendingConnection(
 ): Promise<boolean> {
   const rows = await transaction.query(sql`
     update connections
-       set pending_until = greatest(pending_until, now() + make_interval(secs => ${ttlSeconds}::int)), updated_at = now()
-     where id = ${id}::uuid and status = 'pending'
+       set status = 'pending', updated_at = now(),
+           pending_until = greatest(pending_until, now() + make_interval(secs => ${ttlSeconds}::int))
+     where id = ${id}::uuid and status in ('pending', 'expired')
     returning id`)
   return rows.length === 1
 }

@@ -1,0 +1,46 @@
+import { sha256 } from '@nexus/crypto'
+import { expect, test } from 'vitest'
+import { bindingCookieName, carriesBinding, clearBindingCookie, setBindingCookie } from './browser-binding.ts'
+
+const cookieName = '__Host-nx-0123456789abcdef'
+const cookieHash = sha256('value')
+
+test('[H4] the name follows from the jti, and tells nothing of it', () => {
+  const name = bindingCookieName('a-jti', true)
+  expect(name).toBe(`__Host-nx-${sha256('a-jti').toString('hex').slice(0, 16)}`)
+  expect(bindingCookieName('a-jti', false)).toBe(name.replace('__Host-', ''))
+  expect(bindingCookieName('another', true)).not.toBe(name)
+})
+
+test('[H4] what sets and what clears it agree on all that makes it the same cookie', () => {
+  const set = setBindingCookie({ cookieName, cookieValue: 'value' }, true)
+  expect(set).toBe(`${cookieName}=value; Path=/; Max-Age=600; HttpOnly; SameSite=Lax; Secure`)
+  expect(clearBindingCookie(cookieName, true)).toBe(set.replace('=value', '=').replace('600', '0'))
+  expect(setBindingCookie({ cookieName: 'nx-1', cookieValue: 'value' }, false)).not.toContain('Secure')
+})
+
+test.each([
+  ['alone', `${cookieName}=value`],
+  ['among others', `a=b; ${cookieName}=value; c="d e"`],
+  ['without the usual space', `a=b;${cookieName}=value;c=d`],
+])('[H4] the cookie is found %s', (_, header) => {
+  expect(carriesBinding(header, cookieName, cookieHash)).toBe(true)
+})
+
+test.each([
+  ['no header', undefined],
+  ['an empty header', ''],
+  ['another value', `${cookieName}=valuf`],
+  ['an empty value', `${cookieName}=`],
+  ['the name alone', cookieName],
+  ['the value with more behind it', `${cookieName}=value=`],
+  ['quotes', `${cookieName}="value"`],
+  ['another case of the name', `${cookieName.toLowerCase()}=value`],
+  ['the name inside another', `x${cookieName}=value`],
+  ['the name inside a value', `a=${cookieName}=value`],
+  ['the cookie twice', `${cookieName}=value; ${cookieName}=value`],
+  ['a second value before it', `${cookieName}=x; ${cookieName}=value`],
+  ['a second value behind it', `${cookieName}=value; ${cookieName}=`],
+])('[H4] %s is not the cookie', (_, header) => {
+  expect(carriesBinding(header, cookieName, cookieHash)).toBe(false)
+})
