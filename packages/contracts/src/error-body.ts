@@ -1,12 +1,10 @@
 import { z } from 'zod'
-import { statusByCode, type ErrorCode } from './errors.ts'
-
-const codes = Object.keys(statusByCode) as [ErrorCode, ...ErrorCode[]]
+import { errorCodes } from './errors.ts'
 
 /** The one form in which every JSON route of both services answers a fault. */
 export const errorBody = z
   .object({
-    code: z.enum(codes),
+    code: z.enum(errorCodes),
     message: z.string(),
     request_id: z.string(),
     details: z.record(z.string(), z.unknown()).optional(),

@@ -45,3 +45,9 @@ export const statusByCode = {
 } as const
 
 export type ErrorCode = keyof typeof statusByCode
+
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(statusByCode, text)
+}
+
+export const errorCodes: readonly ErrorCode[] = Object.keys(statusByCode).filter(isErrorCode)

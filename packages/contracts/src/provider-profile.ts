@@ -21,6 +21,21 @@ export const profileParams = z
 
 const alias = line(64)
 
+/** Asymmetric signatures only (RFC 7518 §3.1, RFC 8037): a client cannot check what it could also have signed. */
+const signatureAlgorithm = z.enum([
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'Ed25519',
+])
+
 const optionalFields = {
   aliases: z.array(alias).max(20).optional().describe('Other names, found case-insensitively'),
   zones: z.array(zoneName).max(100).optional().describe('Zones that may start handshakes; none means all'),
@@ -35,8 +50,7 @@ const optionalFields = {
   auth_url: url.optional(),
   token_url: url.optional(),
   jwks_uri: url.optional(),
-  id_token_signed_response_alg: z
-    .enum(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'])
+  id_token_signed_response_alg: signatureAlgorithm
     .optional()
     .describe('The one algorithm accepted for ID tokens (RS256)'),
   issuer_template: url
@@ -96,10 +110,11 @@ const revision = z
 
 export const replaceProviderBody = providerProfileInput.extend({ revision: revision.optional() })
 
-const nullable = <T extends Record<string, z.ZodType>>(fields: T) =>
-  Object.fromEntries(Object.entries(fields).map(([name, schema]) => [name, schema.nullable()])) as {
-    [K in keyof T]: z.ZodNullable<T[K]>
-  }
+// the first signature is what callers see: TypeScript cannot follow a mapping over entries
+function nullable<T extends Record<string, z.ZodType>>(fields: T): { [K in keyof T]: z.ZodNullable<T[K]> }
+function nullable(fields: Record<string, z.ZodType>): Record<string, z.ZodType> {
+  return Object.fromEntries(Object.entries(fields).map(([name, schema]) => [name, schema.nullable()]))
+}
 
 /** PATCH changes what it names; `null` takes a field back to its default. */
 export const patchProviderBody = z
@@ -124,6 +139,7 @@ export const providerProfile = z
     created_at: timestamp,
     updated_at: timestamp,
     ...optionalFields,
+    id_token_signed_response_alg: z.string(),
   })
   .meta({ id: 'ProviderProfile' })
 

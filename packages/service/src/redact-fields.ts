@@ -1,4 +1,4 @@
-import { statusByCode } from '@nexus/contracts'
+import { isErrorCode } from '@nexus/contracts'
 import { serializeError } from './serialize-error.ts'
 import { redacted } from './scrub-text.ts'
 
@@ -72,7 +72,7 @@ export function redactValue(value: unknown, depth = 0): unknown {
  */
 export function isSecretField(name: string, value: unknown): boolean {
   if (value === undefined || !secretNames.has(name.replaceAll(/[-_\s]/g, '').toLowerCase())) return false
-  return !(name === 'code' && typeof value === 'string' && Object.hasOwn(statusByCode, value))
+  return !(name === 'code' && typeof value === 'string' && isErrorCode(value))
 }
 
 function copyFields(fields: object, depth: number): Record<string, unknown> {

@@ -5,7 +5,7 @@ import { type Logger, createMetrics, createRateLimiter, createRedis, createUuidV
 import { type BrokerDeps, buildApp } from './app.ts'
 import { systemOrigin } from './audit/audit-event.ts'
 import { createDenialRecorder } from './audit/record-denial.ts'
-import { insertAuditEvent } from './audit/store.ts'
+import { recordEvent } from './audit/record-event.ts'
 import type { BrokerConfig } from './config.ts'
 import { createLastUsed } from './connections/last-used.ts'
 import { createTokenReader } from './connections/read-token.ts'
@@ -52,7 +52,7 @@ export async function composeBroker(
     brokerMetrics.countIntegrityFailure(purpose)
     const connectionId = purpose === 'token' ? recordId : undefined
     const event = { event: 'vault.integrity_failed', outcome: purpose, origin: systemOrigin, connectionId } as const
-    insertAuditEvent(database, createId(), { ...event, data: { record: recordId } }).catch((error: unknown) => {
+    recordEvent(database, createId(), { ...event, data: { record: recordId } }).catch((error: unknown) => {
       logger.error({ err: error, purpose, record: recordId }, 'an integrity failure could not be recorded')
     })
   })

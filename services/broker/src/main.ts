@@ -1,4 +1,3 @@
-import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createKeyring } from '@nexus/crypto'
 import { type Logger, type LoggerOptions, type RunningService, createLogger, isAppError } from '@nexus/service'
@@ -35,12 +34,11 @@ export async function startBroker(env: Environment, options: StartOptions = {}):
   await registerKeys(database, keyring, migrationLockId)
   const broker = resources.use(await composeBroker(config, logger, database, keyring))
   await broker.prepare()
-  await broker.app.listen({ host: config.HOST, port: config.PORT })
+  const address = await broker.app.listen({ host: config.HOST, port: config.PORT })
 
-  const { address, port } = broker.app.server.address() as AddressInfo
   const owned = resources.move()
   return {
-    address: `${address}:${port}`,
+    address,
     logger,
     graceSeconds: config.SHUTDOWN_GRACE_SECONDS,
     async close() {

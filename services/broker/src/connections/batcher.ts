@@ -20,7 +20,7 @@ type Waiting<Item, Result> = {
  * and holds what has come until then.
  * `run` answers for each item in order, with a result or the error that item alone failed with; when it throws, all fail.
  */
-export function createBatcher<Item, Result extends NonNullable<unknown>>(
+export function createBatcher<Item, Result>(
   options: BatcherOptions<Item>,
   run: (items: readonly Item[]) => Promise<readonly (Result | Error)[]>,
 ): (item: Item) => Promise<Result> {
@@ -40,8 +40,9 @@ export function createBatcher<Item, Result extends NonNullable<unknown>>(
     try {
       const results = await run(batch.map(({ item }) => item))
       batch.forEach(({ resolve, reject }, index) => {
-        const result = results[index] ?? new Error('the batch gave no answer for an item')
-        if (result instanceof Error) reject(result)
+        const result = results[index]
+        if (result === undefined) reject(new Error('the batch gave no answer for an item'))
+        else if (result instanceof Error) reject(result)
         else resolve(result)
       })
     } catch (error) {

@@ -1,6 +1,6 @@
 import { AppError, type Logger } from '@nexus/service'
 import { type AuditEvent, type Origin, systemOrigin } from '../audit/audit-event.ts'
-import { insertAuditEvent } from '../audit/store.ts'
+import { recordEvent } from '../audit/record-event.ts'
 import type { Database, Queryable } from '../db/database.ts'
 import { retryWhileAway } from '../db/retry-while-away.ts'
 import type { ProviderClient, RefreshOutcome, TokenGrant } from '../oauth/provider-client.ts'
@@ -94,7 +94,7 @@ async function settle(
     case 'grant_ended':
       return endGrant(deps, token, outcome.error, origin)
     case 'client_refused':
-      await recordEvent(deps, deps.database, token, { event: 'token_refresh_failed', outcome: outcome.error, origin })
+      await recordRefresh(deps, deps.database, token, { event: 'token_refresh_failed', outcome: outcome.error, origin })
       deps.logger.error({ provider: opened.provider.name, error: outcome.error }, 'a provider refuses our client')
       throw new AppError(
         'provider_rejected',
@@ -124,7 +124,7 @@ async function storeRefreshed(
       if (!(await updateRefreshedToken(transaction, deps.vault, version, write))) return
       if (grant.scopes !== undefined) await updateGrantedScopes(transaction, connectionId, grant.scopes)
       const refreshed = { ...token, version: version + 1 }
-      await recordEvent(deps, transaction, refreshed, { event: 'token_refreshed', outcome: 'success', origin })
+      await recordRefresh(deps, transaction, refreshed, { event: 'token_refreshed', outcome: 'success', origin })
     })
   await retryWhileAway(work, {
     forMs: storeForMs,
@@ -138,7 +138,7 @@ async function endGrant(deps: RefreshDeps, token: TokenForRefresh, error: string
   const { connectionId, version } = token
   const ended = await deps.database.transaction(async (transaction) => {
     if (!(await updateToAttentionRequired(transaction, connectionId, version, error))) return false
-    await recordEvent(deps, transaction, token, { event: 'token_refresh_fatal', outcome: error, origin })
+    await recordRefresh(deps, transaction, token, { event: 'token_refresh_fatal', outcome: error, origin })
     return true
   })
   // somebody stored a newer grant meanwhile: there is nothing wrong with that one
@@ -164,7 +164,7 @@ async function backOff(
   const delay = retryDelay(token.failureCount + 1, retryAfterSeconds, deps.schedule.random)
   await deps.database.transaction(async (transaction) => {
     await updateRefreshFailure(transaction, token.connectionId, token.version, delay)
-    await recordEvent(deps, transaction, token, { event: 'token_refresh_failed', outcome: reason, origin })
+    await recordRefresh(deps, transaction, token, { event: 'token_refresh_failed', outcome: reason, origin })
   })
   if (-(token.secondsLeft ?? 0) > hopelessAfterSeconds) return endGrant(deps, token, 'refresh_failing', origin)
   throw new AppError('provider_unavailable', 'The provider cannot refresh the token right now.', {
@@ -172,12 +172,12 @@ async function backOff(
   })
 }
 
-function recordEvent(
+function recordRefresh(
   deps: RefreshDeps,
   database: Queryable,
   { zone, connectionId, providerId, version }: TokenForRefresh,
   event: Pick<AuditEvent, 'event' | 'outcome' | 'origin'>,
 ): Promise<void> {
   const about = { zone, connectionId, providerId, tokenVersion: version }
-  return insertAuditEvent(database, deps.createId(), { ...event, ...about })
+  return recordEvent(database, deps.createId(), { ...event, ...about })
 }

@@ -183,7 +183,8 @@ export function openCredentials(
   version: number,
   { sealed, keyId }: SealedSecret,
 ): CredentialSet {
-  return JSON.parse(vault.open(sealed, tokenContext(connectionId, version), keyId)) as CredentialSet
+  const credentials: CredentialSet = JSON.parse(vault.open(sealed, tokenContext(connectionId, version), keyId))
+  return credentials
 }
 
 function sealCredentials(vault: SecretVault, connectionId: string, version: number, credentials: CredentialSet) {

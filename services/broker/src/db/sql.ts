@@ -25,7 +25,7 @@ export function prepared(name: string, statement: Sql): Sql {
   return { ...statement, name }
 }
 
-const fragments = new WeakSet<Sql>()
+const fragments = new WeakSet<object>()
 
 /** A piece of a statement that may be spliced into another. */
 export function fragment(strings: TemplateStringsArray, ...values: readonly unknown[]): Sql {
@@ -36,7 +36,7 @@ export function fragment(strings: TemplateStringsArray, ...values: readonly unkn
 
 // membership, not shape: an object that merely looks like a fragment stays a parameter
 function isSql(value: unknown): value is Sql {
-  return typeof value === 'object' && value !== null && fragments.has(value as Sql)
+  return typeof value === 'object' && value !== null && fragments.has(value)
 }
 
 function renumber(piece: Sql, collected: unknown[]): string {

@@ -2,7 +2,7 @@ import type { ConnectionRequested, ConsentSpec } from '@nexus/contracts'
 import { type RandomBytes, type StateSigner, equalInConstantTime, randomToken, sha256 } from '@nexus/crypto'
 import { AppError } from '@nexus/service'
 import type { Origin } from '../audit/audit-event.ts'
-import { insertAuditEvent } from '../audit/store.ts'
+import { recordEvent } from '../audit/record-event.ts'
 import { createPendingConnection, prolongPendingConnection } from '../connections/activate-connection.ts'
 import type { Database, Queryable } from '../db/database.ts'
 import { findProviderForHandshake } from '../providers/list-providers.ts'
@@ -144,7 +144,7 @@ async function createLink(
     profileDigest: digestProfile(provider, redirectUriOf(provider, deps.redirectUri)),
     ttlSeconds: deps.linkTtlSeconds,
   })
-  await insertAuditEvent(transaction, deps.createId(), {
+  await recordEvent(transaction, deps.createId(), {
     event: 'connection.requested',
     outcome: 'success',
     origin,

@@ -1,5 +1,5 @@
 import type { Origin } from '../audit/audit-event.ts'
-import { insertAuditEvent } from '../audit/store.ts'
+import { recordEvent } from '../audit/record-event.ts'
 import type { Queryable } from '../db/database.ts'
 import { type BoundCallback, type CallbackAnswer, returnWithError } from './callback-answer.ts'
 import type { ReturnDomain } from './return-url.ts'
@@ -60,7 +60,7 @@ async function record(
   subject: Subject | undefined,
   origin: Origin,
 ): Promise<void> {
-  await insertAuditEvent(deps.database, deps.createId(), {
+  await recordEvent(deps.database, deps.createId(), {
     event,
     outcome,
     origin,

@@ -1,5 +1,5 @@
 import type { Logger } from '@nexus/service'
-import { insertAuditEvent } from '../audit/store.ts'
+import { recordEvent } from '../audit/record-event.ts'
 import { type GrantDeps, activateConnection, failConnection } from '../connections/activate-connection.ts'
 import type { Database } from '../db/database.ts'
 import { retryWhileAway } from '../db/retry-while-away.ts'
@@ -60,7 +60,7 @@ export function storeGrant(deps: OutcomeDeps, bound: AcceptedCallback, granted: 
         connectionId,
         providerId,
       } as const
-      await insertAuditEvent(transaction, deps.createId(), { ...event, tokenVersion: 1 })
+      await recordEvent(transaction, deps.createId(), { ...event, tokenVersion: 1 })
       return true
     })
   return retryWhileAway(work, { forMs: storeForMs, onRetry: noteRetry(deps, bound, 'a grant waits to be stored') })
@@ -80,7 +80,7 @@ export async function concludeHandshake(
       const { connectionId, providerId, zone } = attempt
       await store.updateOutcome(transaction, attempt, 'error', returnError)
       await failConnection(transaction, connectionId, reason)
-      await insertAuditEvent(transaction, deps.createId(), {
+      await recordEvent(transaction, deps.createId(), {
         event,
         outcome: reason,
         origin,

@@ -95,7 +95,7 @@ const longestKey = 1024
 
 /** Absent is one answer; empty, padded, duplicated, oversized and wrong are another, always the same (C1). */
 function readApiKey(request: FastifyRequest): string {
-  const given = request.raw.headersDistinct['x-api-key'] ?? (metricsBearer(request) as string[] | undefined)
+  const given = request.raw.headersDistinct['x-api-key'] ?? metricsBearer(request)
   if (given === undefined) throw new AppError('missing_api_key', 'Send the API key as X-API-Key.')
   const [key, ...others] = given
   return key === undefined || others.length > 0 || key.length > longestKey ? '' : key
@@ -111,12 +111,10 @@ function metricsBearer(request: FastifyRequest): string[] | undefined {
 function createKeyCheck(settings: CallerSettings): (key: string) => KeyKind {
   const gateway = settings.apiKeys.map((key) => sha256(key.reveal()))
   const operator = settings.adminApiKey === undefined ? [] : [sha256(settings.adminApiKey.reveal())]
-  const matches = (known: readonly Buffer[], hash: Buffer): boolean =>
-    known.reduce((found, one) => timingSafeEqual(one, hash) || found, false)
   return (key) => {
     const hash = sha256(key)
-    const isGateway = matches(gateway, hash)
-    const isOperator = matches(operator, hash)
+    const isGateway = matchesOne(gateway, hash)
+    const isOperator = matchesOne(operator, hash)
     if (isGateway) return 'gateway'
     if (isOperator) return 'operator'
     throw new AppError('invalid_api_key', 'The API key is not valid.')
@@ -157,4 +155,8 @@ function originOf(
 
 function forwardedFor(request: FastifyRequest): string | undefined {
   return request.raw.headersDistinct['x-forwarded-for']?.join(',')
+}
+
+function matchesOne(known: readonly Buffer[], hash: Buffer): boolean {
+  return known.reduce((found, one) => timingSafeEqual(one, hash) || found, false)
 }

@@ -130,7 +130,7 @@ function isExpectedNonce(expected: IdTokenRules['nonce'], nonce: unknown): boole
 function readLabel({ email, preferred_username: username, name }: Claims): string | undefined {
   for (const value of [email, username, name]) {
     if (typeof value !== 'string') continue
-    const label = [...value.replace(/\p{C}/gu, '').trim()].slice(0, longestLabel).join('')
+    const label = Array.from(value.replace(/\p{C}/gu, '').trim()).slice(0, longestLabel).join('')
     if (label !== '') return label
   }
   return undefined

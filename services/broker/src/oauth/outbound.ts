@@ -12,5 +12,6 @@ export function createOutbound(config: OutboundConfig, resources: AsyncDisposabl
   const fetch = resources.use(
     createOutboundFetch({ allowPrivateNetworks, httpsProxy: config.HTTPS_PROXY, noProxy: config.NO_PROXY.join(',') }),
   )
-  return { fetch, assertUrlAllowed: createAddressGuard({ allowPrivateNetworks }).assertUrlAllowed }
+  const guard = createAddressGuard({ allowPrivateNetworks })
+  return { fetch, assertUrlAllowed: (url) => guard.assertUrlAllowed(url) }
 }

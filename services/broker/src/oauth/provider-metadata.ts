@@ -50,7 +50,7 @@ function readUrl(fields: Readonly<Record<string, unknown>>, name: string, isPlai
   const value = fields[name]
   if (value === undefined || value === null) return undefined
   const url = typeof value === 'string' && URL.canParse(value) ? new URL(value) : undefined
-  if (url?.protocol === 'https:' || (isPlainAllowed && url?.protocol === 'http:')) return String(value)
+  if (url?.protocol === 'https:' || (isPlainAllowed && url?.protocol === 'http:')) return url.href
   throw invalid(`has no usable ${name}`)
 }
 

@@ -80,7 +80,7 @@ export function toProfileBody(provider: Provider, redirectUri: string): Provider
     auth_url: provider.authUrl,
     token_url: provider.tokenUrl,
     jwks_uri: provider.jwksUri,
-    id_token_signed_response_alg: provider.idTokenSignedResponseAlg as ProviderProfile['id_token_signed_response_alg'],
+    id_token_signed_response_alg: provider.idTokenSignedResponseAlg,
     issuer_template: provider.issuerTemplate,
     allowed_tenants: [...provider.allowedTenants],
     client_id: provider.clientId,

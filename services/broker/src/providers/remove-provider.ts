@@ -1,5 +1,5 @@
 import type { Origin } from '../audit/audit-event.ts'
-import { insertAuditEvent } from '../audit/store.ts'
+import { recordEvent } from '../audit/record-event.ts'
 import type { Database } from '../db/database.ts'
 import { providerNotFound, requireProvider } from './save-provider.ts'
 import * as store from './store.ts'
@@ -14,7 +14,7 @@ export async function removeProvider(deps: RemoveProviderDeps, id: string, origi
   const provider = await requireProvider(deps.database, id)
   await deps.database.transaction(async (transaction) => {
     if (!(await store.markProviderDeleted(transaction, id))) throw providerNotFound()
-    await insertAuditEvent(transaction, deps.createId(), {
+    await recordEvent(transaction, deps.createId(), {
       event: 'provider.deleted',
       outcome: 'success',
       origin,

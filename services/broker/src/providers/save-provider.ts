@@ -1,7 +1,7 @@
 import type { ProviderProfileInput } from '@nexus/contracts'
 import { AppError } from '@nexus/service'
 import type { AuditEventName, Origin } from '../audit/audit-event.ts'
-import { insertAuditEvent } from '../audit/store.ts'
+import { recordEvent } from '../audit/record-event.ts'
 import type { Database, Queryable } from '../db/database.ts'
 import { isUniqueViolation } from '../db/database-errors.ts'
 import type { SecretVault } from '../vault/secret-vault.ts'
@@ -101,7 +101,7 @@ async function saveProfile(
     })
     await writeNames(transaction, id, name, aliases)
     const change = { event, outcome: 'success', origin, providerId: id, data: { name } }
-    await insertAuditEvent(transaction, deps.createId(), change)
+    await recordEvent(transaction, deps.createId(), change)
   })
   return { provider: await requireProvider(deps.database, id), note }
 }

@@ -1,5 +1,5 @@
 import { AppError, type ErrorDetails } from '@nexus/service'
-import { statusByCode, type ErrorCode } from '@nexus/contracts'
+import { isErrorCode, type ErrorCode } from '@nexus/contracts'
 import type { WireAnswer } from './answer-collector.ts'
 import { TransportBusy } from './broker-transport.ts'
 
@@ -73,10 +73,6 @@ function parseObject(bytes: Buffer): Readonly<Record<string, unknown>> | undefin
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function isErrorCode(code: string): code is ErrorCode {
-  return Object.hasOwn(statusByCode, code)
 }
 
 function readSeconds(value: WireAnswer['headers'][string]): number | undefined {

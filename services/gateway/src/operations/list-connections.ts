@@ -13,5 +13,5 @@ export function listConnections(
   for (const [name, value] of Object.entries({ workspace_id: workspaceId, ...filters })) {
     if (value !== undefined) query.set(name, String(value))
   }
-  return broker.call({ method: 'GET', path: `/connections?${query}`, answer: connectionList }, caller)
+  return broker.call({ method: 'GET', path: `/connections?${query.toString()}`, answer: connectionList }, caller)
 }
