@@ -36,7 +36,7 @@ const test = base
       scopes: ['openid', 'email'],
     }
     const { redirect_uri } = await nexus.registerProfile(profile)
-    demo.addClient({
+    await demo.addClient({
       client_id: clientId,
       client_secret: clientSecret,
       client_name: 'Nexus',

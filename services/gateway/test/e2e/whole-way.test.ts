@@ -28,7 +28,7 @@ test('an agent connects an account at a certified OpenID provider and fetches, t
   const scopes = ['openid', 'email', 'offline_access', 'read']
   const profile = { name: 'demo', issuer: demo.issuer, client_id: clientId, client_secret: clientSecret, scopes }
   const { redirect_uri } = await nexus.registerProfile(profile)
-  demo.addClient({ client_id: clientId, client_secret: clientSecret, redirect_uris: [redirect_uri] })
+  await demo.addClient({ client_id: clientId, client_secret: clientSecret, redirect_uris: [redirect_uri] })
 
   const { connectionId, arrived, status, token } = await connect(
     nexus,
@@ -64,7 +64,7 @@ test('a person who declines is brought back with access_denied, and the agent se
     scopes: ['openid'],
   }
   const { redirect_uri } = await nexus.registerProfile(profile)
-  demo.addClient({ client_id: clientId, client_secret: clientSecret, redirect_uris: [redirect_uri] })
+  await demo.addClient({ client_id: clientId, client_secret: clientSecret, redirect_uris: [redirect_uri] })
 
   const browser = createBrowser({ person: { name: 'ada', decision: 'cancel' } })
   const { connectionId, arrived, status, token } = await connect(nexus, browser, 'declined')
@@ -169,7 +169,7 @@ test('without return_url the person ends on a page that says all is done', async
     scopes: ['openid'],
   }
   const { redirect_uri } = await nexus.registerProfile(profile)
-  demo.addClient({ client_id: clientId, client_secret: clientSecret, redirect_uris: [redirect_uri] })
+  await demo.addClient({ client_id: clientId, client_secret: clientSecret, redirect_uris: [redirect_uri] })
 
   const { authUrl } = await nexus.requestConnection('no-return', { return_url: undefined })
   const page = await createBrowser({ person: { name: 'ada' } }).open(authUrl)
