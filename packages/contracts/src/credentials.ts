@@ -13,7 +13,7 @@ const oauthCredentials = {
 }
 
 /** What an agent gets for an OAuth connection. The credential fields stand at the top level too, for clients of OAuth alone. */
-export const oauthCredentialPayload = z
+export const credentialPayload = z
   .object({
     strategy: z.object({ type: z.literal('oauth2') }),
     credentials: z.object(oauthCredentials),
@@ -22,7 +22,5 @@ export const oauthCredentialPayload = z
     provider: z.string(),
   })
   .meta({ id: 'CredentialPayload' })
-
-export const credentialPayload = oauthCredentialPayload
 
 export type CredentialPayload = z.infer<typeof credentialPayload>
