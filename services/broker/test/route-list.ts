@@ -1,18 +1,21 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import type { Server } from 'node:http'
 import type { FastifyInstance, RouteOptions } from 'fastify'
 
-/** Collects every route that any Fastify instance registers while `work` runs: the router's own list, not ours. */
+/** Collects every route and server of the Fastify instances made while `work` runs: the router's own list, not ours. */
 export async function collectRoutes<Result>(
   work: () => Promise<Result>,
-): Promise<{ readonly result: Result; readonly routes: readonly RouteOptions[] }> {
+): Promise<{ readonly result: Result; readonly routes: readonly RouteOptions[]; readonly servers: readonly Server[] }> {
   const routes: RouteOptions[] = []
+  const servers: Server[] = []
   const onInitialization = (message: unknown): void => {
     const { fastify } = message as { readonly fastify: FastifyInstance }
+    servers.push(fastify.server)
     fastify.addHook('onRoute', (route) => void routes.push(route))
   }
   subscribe('fastify.initialization', onInitialization)
   try {
-    return { result: await work(), routes }
+    return { result: await work(), routes, servers }
   } finally {
     unsubscribe('fastify.initialization', onInitialization)
   }
