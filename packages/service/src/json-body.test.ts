@@ -53,3 +53,19 @@ test('[L1] a refused document leaves no trace in the error', () => {
   expect(refuse).toThrow(expect.not.objectContaining({ cause: expect.anything() }))
   expect(refuse).toThrow(/^(?!.*canary)/)
 })
+
+test.each([
+  ['at the top', '{"a":1,"b":2,"a":3}', 'a'],
+  ['deep inside', '{"x":[{"y":{"b":1,"c":[],"b":{}}}]}', 'b'],
+  ['in two spellings', String.raw`{"name":1,"n\u0061me":2}`, 'name'],
+  ['behind text that looks like one', String.raw`{"t":"\":{","c":"}","t":1}`, 't'],
+])('a key that stands twice is refused by name: %s', (_, text, field) => {
+  expect(() => parseJson(Buffer.from(text))).toThrow(
+    expect.objectContaining({ code: 'invalid_request', message: `${field}: was given more than once` }),
+  )
+})
+
+test('the same key in different objects, and as a value, is nothing unusual', () => {
+  const value = [{ a: 'a', b: { a: ['a', 'a', { a: ':' }] } }, { a: '{"a":1,"a":2}' }]
+  expect(parseJson(Buffer.from(JSON.stringify(value)))).toEqual(value)
+})

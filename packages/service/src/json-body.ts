@@ -29,23 +29,50 @@ function readBody(body: string | Buffer, isExpected: boolean): unknown {
 /**
  * Parses a JSON document of a caller.
  *
- * @throws AppError `invalid_request` for malformed UTF-8 or JSON, nesting deeper than `maxJsonDepth`, `__proto__` or
- * `constructor` as a key. No `cause`: V8's syntax errors quote the document, which may hold a credential.
+ * @throws AppError `invalid_request` for malformed UTF-8 or JSON, nesting deeper than `maxJsonDepth`, a key that stands
+ * twice in one object (RFC 7493 §2.3), `__proto__` or `constructor` as a key. No `cause`: V8's syntax errors quote the document, which may hold a credential.
  */
 export function parseJson(bytes: Uint8Array): unknown {
   if (exceedsDepth(bytes)) throw refuse(`The body is nested deeper than ${maxJsonDepth} levels`)
-  const value = parse(bytes)
+  const { text, value } = parse(bytes)
   const name = findPrototypeName(value)
   if (name !== undefined) throw refuse(`"${name}" is not a possible field name`)
+  const repeated = findRepeatedName(text)
+  if (repeated !== undefined) throw refuseField(repeated, 'was given more than once')
   return value
 }
 
-function parse(bytes: Uint8Array): unknown {
+function parse(bytes: Uint8Array): { readonly text: string; readonly value: unknown } {
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    return { text, value: JSON.parse(text) }
   } catch {
     throw refuse('The body is not valid JSON')
   }
+}
+
+const tokens = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\]:]/g
+
+/**
+ * The first key that stands twice in one object of a document known to be valid. The parser takes the last of them;
+ * whoever checked the document before us may have taken the first.
+ */
+function findRepeatedName(text: string): string | undefined {
+  const open: (Set<string> | undefined)[] = []
+  let latest = ''
+  for (const [token] of text.matchAll(tokens)) {
+    if (token === '{') open.push(new Set())
+    else if (token === '[') open.push(undefined)
+    else if (token === '}' || token === ']') open.pop()
+    else if (token !== ':') latest = token
+    else {
+      const names = open.at(-1)
+      const name = String(JSON.parse(latest))
+      if (names?.has(name) === true) return name
+      names?.add(name)
+    }
+  }
+  return undefined
 }
 
 const quote = 0x22
@@ -83,4 +110,9 @@ function findPrototypeName(value: unknown): string | undefined {
 
 function refuse(message: string): AppError {
   return new AppError('invalid_request', message)
+}
+
+function refuseField(name: string, problem: string): AppError {
+  const field = name.toWellFormed().slice(0, 100)
+  return new AppError('invalid_request', `${field}: ${problem}`, { details: { fields: [{ field, problem }] } })
 }
