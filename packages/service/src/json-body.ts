@@ -67,7 +67,7 @@ function findRepeatedName(text: string): string | undefined {
     else if (token !== ':') latest = token
     else {
       const names = open.at(-1)
-      const name = String(JSON.parse(latest))
+      const name = latest.includes('\\') ? String(JSON.parse(latest)) : latest.slice(1, -1)
       if (names?.has(name) === true) return name
       names?.add(name)
     }
