@@ -86,13 +86,14 @@ async function runOn<Row extends pg.QueryResultRow>(
   return result.rows
 }
 
+// the statement in hand fails of a lost connection too; an event that nobody hears would end the process
+function ignoreLoss(): void {}
+
 async function inTransaction<Result>(
   client: pg.PoolClient,
   work: (transaction: Queryable) => Promise<Result>,
   keepsPrepared: boolean,
 ): Promise<Result> {
-  // the statement in hand fails of it too; an event that nobody hears would end the process
-  const ignoreLoss = (): void => undefined
   client.on('error', ignoreLoss)
   try {
     await client.query('begin')

@@ -135,7 +135,8 @@ export async function selectAttempt(database: Queryable, jtiHash: Buffer): Promi
 /** @throws AppError `vault_integrity`, `key_unavailable` */
 export function openAttemptSecrets(vault: SecretVault, { attemptId, sealedSecrets }: AttemptState): AttemptSecrets {
   if (sealedSecrets === null) throw new Error('the secrets of a consumed attempt are gone')
-  return JSON.parse(vault.open(sealedSecrets, attemptContext(attemptId))) as AttemptSecrets
+  const secrets: AttemptSecrets = JSON.parse(vault.open(sealedSecrets, attemptContext(attemptId)))
+  return secrets
 }
 
 /**
