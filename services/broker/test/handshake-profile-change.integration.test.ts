@@ -77,12 +77,15 @@ test('[H8] a new client secret is used by handshakes under way', async ({ broker
   expect(provider.requestsTo('token')[0]?.form.get('client_secret')).toBe('the-rotated-client-secret')
 })
 
-test('[H8] the link of a profile that was removed says so before the person signs in', async ({ broker }) => {
+test('[H8] a profile that was removed meanwhile connects nobody any more', async ({ broker }) => {
   const provider = await openProvider(broker)
+  const journey = await travel(broker, provider)
   const { authUrl } = await requestConnection(broker, { provider_name: provider.name })
   await broker.send('DELETE', `/providers/${provider.providerId}`)
+  expect(returned(await arrive(journey))).toMatchObject({ status: 'error', error: 'link_expired' })
+  expect(provider.requestsTo('token')).toEqual([])
+  // better said before the person signs in
   expect(await send(authUrl)).toMatchObject({ status: 410, location: undefined })
-  expect(provider.requestsTo('authorize')).toEqual([])
 })
 
 const wide = { ALLOWED_RETURN_DOMAINS: 'app.example.com,*.tenants.example.com,127.0.0.1:4444' }

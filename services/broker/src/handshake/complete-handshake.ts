@@ -76,12 +76,13 @@ export async function completeHandshake(
   if (attempt.isConsumed) return answerAsRecorded(deps, bound)
   if (attempt.isExpired) return refuseExpired(deps, bound)
   const digest = digestProfile(opened.provider, redirectUriOf(opened.provider, deps.redirectUri))
+  const isAsBefore = !attempt.isProfileRemoved && digest.equals(attempt.profileDigest)
 
   // opened before anything is used up: what could not be followed through is not accepted
   const secrets = store.openAttemptSecrets(deps.vault, attempt)
   const accepted = await accept(deps, bound)
   if (accepted === undefined) return answerAsRecorded(deps, bound)
-  if (!digest.equals(attempt.profileDigest)) {
+  if (!isAsBefore) {
     return conclude(deps, accepted, { event: 'oauth_error', reason: 'profile_changed', returnError: 'link_expired' })
   }
   if (callback.error !== undefined || callback.code === undefined) {

@@ -111,6 +111,7 @@ export type AttemptState = {
   readonly scopes: readonly string[]
   readonly returnUrl: string | undefined
   readonly profileDigest: Buffer
+  readonly isProfileRemoved: boolean
   readonly cookieHash: Buffer
   readonly redirectUri: string
   readonly isConsumed: boolean
@@ -122,7 +123,8 @@ export async function selectAttempt(database: Queryable, jtiHash: Buffer): Promi
   const [row] = await database.query<Omit<AttemptState, 'returnUrl'> & { readonly returnUrl: string | null }>(sql`
     select a.id as "attemptId", h.id as "handshakeId", c.id as "connectionId", c.zone as "zone",
            c.provider_id as "providerId", p.name as "providerName", c.scopes as "scopes", h.return_url as "returnUrl",
-           h.profile_digest as "profileDigest", a.cookie_hash as "cookieHash", a.redirect_uri as "redirectUri",
+           h.profile_digest as "profileDigest", p.deleted_at is not null as "isProfileRemoved",
+           a.cookie_hash as "cookieHash", a.redirect_uri as "redirectUri",
            a.consumed_at is not null as "isConsumed", a.expires_at <= now() as "isExpired", a.secrets as "sealedSecrets"
       from handshake_attempts a
       join handshakes h on h.id = a.handshake_id
