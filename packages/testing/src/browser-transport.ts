@@ -14,10 +14,7 @@ export type PlainResponse = { readonly status: number; readonly headers: Headers
  * Sends a request for `url` to the server at `backend` (an http origin). Not `fetch`, which would not let the Host
  * header name another server than the one it connects to, and keeps connections that outlive a test.
  */
-export const sendPlain = async (
-  backend: string,
-  { method, url, headers, form }: PlainRequest,
-): Promise<PlainResponse> => {
+export async function sendPlain(backend: string, { method, url, headers, form }: PlainRequest): Promise<PlainResponse> {
   const server = new URL(backend)
   if (server.protocol !== 'http:') throw new Error(`nothing answers for ${url.origin}: name a server in hosts`)
   const body = form?.toString()
@@ -43,7 +40,7 @@ export const sendPlain = async (
   return { status: incoming.statusCode ?? 0, headers: readHeaders(incoming), body: text }
 }
 
-const readHeaders = ({ rawHeaders }: IncomingMessage): Headers => {
+function readHeaders({ rawHeaders }: IncomingMessage): Headers {
   const headers = new Headers()
   for (let at = 0; at < rawHeaders.length; at += 2) headers.append(rawHeaders[at] ?? '', rawHeaders[at + 1] ?? '')
   return headers

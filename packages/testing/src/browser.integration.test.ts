@@ -6,7 +6,7 @@ import { createBrowser } from './browser.ts'
 type Handler = (request: IncomingMessage, response: ServerResponse, body: string) => void
 
 /** A site with one handler per path; returns its port. */
-const serve = async (routes: Readonly<Record<string, Handler>>): Promise<number> => {
+async function serve(routes: Readonly<Record<string, Handler>>): Promise<number> {
   const server = createServer(async (request, response) => {
     let body = ''
     for await (const chunk of request) body += String(chunk)
@@ -20,18 +20,16 @@ const serve = async (routes: Readonly<Record<string, Handler>>): Promise<number>
   return address !== null && typeof address === 'object' ? address.port : 0
 }
 
-const redirectTo =
-  (location: string, status = 302): Handler =>
-  (_request, response) =>
-    response.writeHead(status, { location }).end()
+function redirectTo(location: string, status = 302): Handler {
+  return (_request, response) => response.writeHead(status, { location }).end()
+}
 
 const echo: Handler = ({ method, headers }, response, body) =>
   response.end(JSON.stringify({ method, body, cookie: headers.cookie, origin: headers.origin, host: headers.host }))
 
-const page =
-  (html: string, headers: Record<string, string> = {}): Handler =>
-  (_request, response) =>
-    response.writeHead(200, headers).end(html)
+function page(html: string, headers: Record<string, string> = {}): Handler {
+  return (_request, response) => response.writeHead(200, headers).end(html)
+}
 
 test('follows redirects, keeps a trail, and stops before a request', async () => {
   const port = await serve({ '/a': redirectTo('/b?x=1'), '/b': redirectTo('https://app.example/done?status=success') })

@@ -72,7 +72,7 @@ type Request = {
 const mostSteps = 30
 
 /** Creates a browser with an empty cookie jar: two of them are two people. */
-export const createBrowser = (options: BrowserOptions = {}): Browser => {
+export function createBrowser(options: BrowserOptions = {}): Browser {
   const jar = createCookieJar(options.now)
   const navigate = (request: Request, { stopAt }: NavigationOptions): Promise<Page> =>
     run({ jar, stopAt: stopAt ?? (() => false), options: { person: { name: 'Ada' }, ...options } }, request)
@@ -96,7 +96,7 @@ type Session = {
   readonly options: BrowserOptions
 }
 
-const run = async (session: Session, first: Request): Promise<Page> => {
+async function run(session: Session, first: Request): Promise<Page> {
   const trail: NavigationStep[] = []
   let request = first
   let page: Page | undefined
@@ -115,7 +115,7 @@ const run = async (session: Session, first: Request): Promise<Page> => {
   throw new Error(`no end after ${mostSteps} steps:\n${trail.map((step) => `${step.method} ${step.url}`).join('\n')}`)
 }
 
-const send = async ({ jar, options }: Session, request: Request): Promise<PlainResponse> => {
+async function send({ jar, options }: Session, request: Request): Promise<PlainResponse> {
   if (request.from !== undefined && !formActionAllows(request.policy, request.from, request.url)) {
     throw new Error(`the form-action policy of ${request.from.href} forbids ${request.url.href}`)
   }
@@ -136,13 +136,13 @@ const send = async ({ jar, options }: Session, request: Request): Promise<PlainR
   return response
 }
 
-const redirectTarget = ({ status, headers }: PlainResponse, base: URL): URL | undefined => {
+function redirectTarget({ status, headers }: PlainResponse, base: URL): URL | undefined {
   const location = headers.get('location')
   return status >= 301 && status <= 308 && location !== null ? new URL(location, base) : undefined
 }
 
 /** Fetch §4.4: 301 and 302 turn a POST into a GET, 303 anything; 307 and 308 repeat it. */
-const follow = (request: Request, status: number, url: URL): Request => {
+function follow(request: Request, status: number, url: URL): Request {
   const repeats = status === 307 || status === 308 || request.method === 'GET'
   // once a chain has left the site, it stays a cross-site one
   const isCrossSite = request.isCrossSite || (request.from !== undefined && !isSameSite(request.from, url))
@@ -153,7 +153,7 @@ const follow = (request: Request, status: number, url: URL): Request => {
 }
 
 /** What a page does, or makes its reader do, without being asked. */
-const actOn = (page: Page, { options: { person } }: Session): Request | undefined => {
+function actOn(page: Page, { options: { person } }: Session): Request | undefined {
   const posting = findSelfSubmittingForm(page.body, page.url)
   if (posting !== undefined) return submit(page, posting, {})
   const signIn = parseForms(page.body, page.url).find((form) => form.id === 'demo-sign-in')
@@ -161,14 +161,14 @@ const actOn = (page: Page, { options: { person } }: Session): Request | undefine
   return submit(page, signIn, { fields: { login: person.name }, button: person.decision ?? 'allow' })
 }
 
-const chooseForm = (page: Page, { form: id }: Submission): HtmlForm => {
+function chooseForm(page: Page, { form: id }: Submission): HtmlForm {
   const forms = parseForms(page.body, page.url)
   const form = id === undefined ? forms[0] : forms.find((candidate) => candidate.id === id)
   if (form === undefined) throw new Error(`no form ${id ?? ''} at ${page.url.href}:\n${page.body.slice(0, 1000)}`)
   return form
 }
 
-const submit = (page: Page, form: HtmlForm, { fields = {}, button }: Submission): Request => {
+function submit(page: Page, form: HtmlForm, { fields = {}, button }: Submission): Request {
   const filled = new Map(form.fields)
   for (const [name, value] of Object.entries(fields)) {
     if (!filled.has(name)) throw new Error(`the form at ${page.url.href} has no field ${name}`)
@@ -186,7 +186,7 @@ const submit = (page: Page, form: HtmlForm, { fields = {}, button }: Submission)
   return { method: 'GET', url, form: undefined, origin: undefined, ...shared }
 }
 
-const pressedButton = (page: Page, form: HtmlForm, wanted: string | undefined): [string, string][] => {
+function pressedButton(page: Page, form: HtmlForm, wanted: string | undefined): [string, string][] {
   if (wanted === undefined) return []
   const button = form.buttons.find(({ value, text }) => value === wanted || text === wanted)
   if (button === undefined) throw new Error(`the form at ${page.url.href} has no button ${wanted}`)
@@ -194,5 +194,6 @@ const pressedButton = (page: Page, form: HtmlForm, wanted: string | undefined): 
 }
 
 /** Fetch §3.2: a page that sends no referrer does not name itself as origin either. */
-const originOf = (page: Page): string =>
-  page.headers.get('referrer-policy') === 'no-referrer' ? 'null' : page.url.origin
+function originOf(page: Page): string {
+  return page.headers.get('referrer-policy') === 'no-referrer' ? 'null' : page.url.origin
+}

@@ -19,7 +19,7 @@ export type CapturedLogs = {
   readonly waitFor: (matches: (line: LogLine) => boolean, withinMs?: number) => Promise<LogLine>
 }
 
-export const captureLogs = (): CapturedLogs => {
+export function captureLogs(): CapturedLogs {
   let written = ''
   const arrivals = new EventTarget()
   const lines = (): readonly LogLine[] => written.split('\n').slice(0, -1).map(parseLine)
@@ -46,13 +46,13 @@ export const captureLogs = (): CapturedLogs => {
   }
 }
 
-const parseLine = (line: string): LogLine => {
+function parseLine(line: string): LogLine {
   const parsed: unknown = JSON.parse(line)
   if (typeof parsed !== 'object' || parsed === null) throw new Error(`not a log line: ${line}`)
   return { ...parsed }
 }
 
-const nextArrival = async (arrivals: EventTarget, deadline: AbortSignal): Promise<void> => {
+async function nextArrival(arrivals: EventTarget, deadline: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>()
   const done = (): void => resolve()
   arrivals.addEventListener('line', done, { once: true })

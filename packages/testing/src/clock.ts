@@ -6,7 +6,7 @@ export type ManualClock = {
   readonly set: (time: Date) => void
 }
 
-export const createManualClock = (start: Date = new Date('2026-01-01T00:00:00Z')): ManualClock => {
+export function createManualClock(start: Date = new Date('2026-01-01T00:00:00Z')): ManualClock {
   let time = start.getTime()
   return {
     now: () => time,

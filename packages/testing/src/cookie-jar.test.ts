@@ -6,7 +6,7 @@ const https = new URL('https://nexus.test/auth/connect/x')
 const http = new URL('http://127.0.0.1:8080/auth/connect/x')
 const sameSite = { method: 'GET', isCrossSite: false }
 
-const sent = (setCookie: string, setBy: URL, to: URL, navigation = sameSite): string => {
+function sent(setCookie: string, setBy: URL, to: URL, navigation = sameSite): string {
   const jar = createCookieJar()
   jar.store(setBy, [setCookie])
   return jar.header(to, navigation)

@@ -26,7 +26,7 @@ export type CookieJar = {
  * Keeps cookies as the strictest of today's browsers: `Secure` needs https even on loopback (Safari), and no SameSite
  * means Lax (Chrome). Ports do not separate cookies (RFC 6265 §8.5).
  */
-export const createCookieJar = (now: () => number = Date.now): CookieJar => {
+export function createCookieJar(now: () => number = Date.now): CookieJar {
   const kept = new Map<string, Cookie>()
   const store: CookieJar['store'] = (url, setCookies) => {
     for (const line of setCookies) {
@@ -54,12 +54,15 @@ export const createCookieJar = (now: () => number = Date.now): CookieJar => {
 }
 
 /** Whether two URLs belong to one site: same scheme and same registrable domain, for which two labels stand in here. */
-export const isSameSite = (a: URL, b: URL): boolean => a.protocol === b.protocol && siteOf(a) === siteOf(b)
+export function isSameSite(a: URL, b: URL): boolean {
+  return a.protocol === b.protocol && siteOf(a) === siteOf(b)
+}
 
-const siteOf = ({ hostname }: URL): string =>
-  /^[\d.]+$|^\[/.test(hostname) ? hostname : hostname.split('.').slice(-2).join('.')
+function siteOf({ hostname }: URL): string {
+  return /^[\d.]+$|^\[/.test(hostname) ? hostname : hostname.split('.').slice(-2).join('.')
+}
 
-const parseCookie = (line: string, url: URL, now: number): Cookie | undefined => {
+function parseCookie(line: string, url: URL, now: number): Cookie | undefined {
   const [pair = '', ...rest] = line.split(';').map((part) => part.trim())
   const at = pair.indexOf('=')
   if (at < 1) return undefined
@@ -77,30 +80,30 @@ const parseCookie = (line: string, url: URL, now: number): Cookie | undefined =>
   return isAcceptable(cookie, url) ? cookie : undefined
 }
 
-const parseAttribute = (part: string): [string, string] => {
+function parseAttribute(part: string): [string, string] {
   const [name = '', ...value] = part.split('=')
   return [name.trim().toLowerCase(), value.join('=').trim()]
 }
 
-const readDomain = (attributes: Map<string, string>, url: URL): Pick<Cookie, 'domain' | 'hostOnly'> => {
+function readDomain(attributes: Map<string, string>, url: URL): Pick<Cookie, 'domain' | 'hostOnly'> {
   const domain = attributes.get('domain')?.replace(/^\./, '').toLowerCase()
   return domain ? { domain, hostOnly: false } : { domain: url.hostname, hostOnly: true }
 }
 
 /** RFC 6265 §5.1.4: without a usable Path, the folder of the URL that set it. */
-const readPath = (attributes: Map<string, string>, url: URL): string => {
+function readPath(attributes: Map<string, string>, url: URL): string {
   const path = attributes.get('path')
   if (path?.startsWith('/')) return path
   return url.pathname.slice(0, Math.max(1, url.pathname.lastIndexOf('/')))
 }
 
-const readSameSite = (attributes: Map<string, string>): Cookie['sameSite'] => {
+function readSameSite(attributes: Map<string, string>): Cookie['sameSite'] {
   const value = attributes.get('samesite')?.toLowerCase()
   return value === 'strict' || value === 'none' ? value : 'lax'
 }
 
 /** Max-Age wins over Expires (RFC 6265 §5.3). */
-const readExpiry = (attributes: Map<string, string>, now: number): number => {
+function readExpiry(attributes: Map<string, string>, now: number): number {
   const maxAge = attributes.get('max-age')
   if (maxAge !== undefined && /^-?\d+$/.test(maxAge)) return Number(maxAge) <= 0 ? 0 : now + Number(maxAge) * 1000
   const expires = Date.parse(attributes.get('expires') ?? '')
@@ -108,7 +111,7 @@ const readExpiry = (attributes: Map<string, string>, now: number): number => {
 }
 
 /** RFC 6265bis §5.7: the storage rules of Secure, Domain, SameSite=None and the name prefixes. */
-const isAcceptable = (cookie: Cookie, url: URL): boolean => {
+function isAcceptable(cookie: Cookie, url: URL): boolean {
   if (cookie.secure && url.protocol !== 'https:') return false
   if (!domainMatches(cookie, url.hostname)) return false
   if (cookie.sameSite === 'none' && !cookie.secure) return false
@@ -118,16 +121,20 @@ const isAcceptable = (cookie: Cookie, url: URL): boolean => {
   return true
 }
 
-const domainMatches = (cookie: Pick<Cookie, 'domain' | 'hostOnly'>, host: string): boolean =>
-  host === cookie.domain || (!cookie.hostOnly && host.endsWith(`.${cookie.domain}`))
+function domainMatches(cookie: Pick<Cookie, 'domain' | 'hostOnly'>, host: string): boolean {
+  return host === cookie.domain || (!cookie.hostOnly && host.endsWith(`.${cookie.domain}`))
+}
 
-const matchesUrl = (cookie: Cookie, url: URL): boolean =>
-  domainMatches(cookie, url.hostname) &&
-  (!cookie.secure || url.protocol === 'https:') &&
-  (url.pathname === cookie.path || url.pathname.startsWith(cookie.path.replace(/\/?$/, '/')))
+function matchesUrl(cookie: Cookie, url: URL): boolean {
+  return (
+    domainMatches(cookie, url.hostname) &&
+    (!cookie.secure || url.protocol === 'https:') &&
+    (url.pathname === cookie.path || url.pathname.startsWith(cookie.path.replace(/\/?$/, '/')))
+  )
+}
 
 /** Lax cookies travel across sites with safe top-level navigations only: never with a provider's form_post. */
-const maySend = (cookie: Cookie, navigation: { readonly method: string; readonly isCrossSite: boolean }): boolean => {
+function maySend(cookie: Cookie, navigation: { readonly method: string; readonly isCrossSite: boolean }): boolean {
   if (!navigation.isCrossSite || cookie.sameSite === 'none') return true
   return cookie.sameSite === 'lax' && navigation.method === 'GET'
 }

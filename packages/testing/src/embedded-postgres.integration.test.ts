@@ -24,9 +24,11 @@ afterAll(async () => {
   removeHome(dir)
 })
 
-const addRow = (): Promise<unknown> => runOnServer(cluster.url('postgres'), 'insert into kept values (1)')
+function addRow(): Promise<unknown> {
+  return runOnServer(cluster.url('postgres'), 'insert into kept values (1)')
+}
 
-const countRows = async (): Promise<number> => {
+async function countRows(): Promise<number> {
   const { rows } = await runOnServer(cluster.url('postgres'), 'select count(*)::int n from kept')
   return rows[0].n
 }
@@ -109,7 +111,7 @@ test('the server ends with the process that started it, even by kill -9', async 
   removeHome(lone)
 })
 
-const isAlive = (pid: number): boolean => {
+function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
     return true

@@ -39,7 +39,7 @@ type StartFailure = 'running' | 'port-taken' | 'orphans' | 'other'
  * @throws Error if a server already runs on `dir`, the port is taken, or the server does not come up; the message says
  *   which
  */
-export const startCluster = async (dir: string, options: ClusterOptions = {}): Promise<Cluster> => {
+export async function startCluster(dir: string, options: ClusterOptions = {}): Promise<Cluster> {
   const home = await prepareHome(dir)
   let running: { readonly server: ChildProcess; readonly port: number } = await launchOnPort(home, options)
   const { port } = running
@@ -70,10 +70,10 @@ class StartError extends Error {
   }
 }
 
-const launchOnPort = async (
+async function launchOnPort(
   home: PostgresHome,
   { port, settings }: ClusterOptions,
-): Promise<{ server: ChildProcess; port: number }> => {
+): Promise<{ server: ChildProcess; port: number }> {
   if (port !== undefined) return { server: await launch(home, port, settings), port }
   for (let attempt = 1; ; attempt++) {
     const candidate = await freePort()
@@ -87,11 +87,7 @@ const launchOnPort = async (
 }
 
 /** After a kill -9 of the postmaster its backends finish what they do first, and hold the data folder until then. */
-const launch = async (
-  home: PostgresHome,
-  port: number,
-  settings: ClusterOptions['settings'],
-): Promise<ChildProcess> => {
+async function launch(home: PostgresHome, port: number, settings: ClusterOptions['settings']): Promise<ChildProcess> {
   for (let attempt = 1; ; attempt++) {
     refuseIfRunning(home.data)
     try {
@@ -103,11 +99,11 @@ const launch = async (
   }
 }
 
-const spawnServer = (
+function spawnServer(
   home: PostgresHome,
   port: number,
   settings: ClusterOptions['settings'] = {},
-): Promise<ChildProcess> => {
+): Promise<ChildProcess> {
   const forced = { listen_addresses: '127.0.0.1', unix_socket_directories: '', ...settings }
   const assignments = Object.entries(forced).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   // its own session: a Ctrl-C in the terminal must not stop the database before its clients
@@ -130,7 +126,7 @@ const spawnServer = (
   })
 }
 
-const explainFailure = (said: string, data: string, port: number): StartError => {
+function explainFailure(said: string, data: string, port: number): StartError {
   if (said.includes('Address already in use')) {
     return new StartError('port-taken', `port ${port} is taken: stop what listens there or choose another one`)
   }
@@ -142,7 +138,7 @@ const explainFailure = (said: string, data: string, port: number): StartError =>
 }
 
 /** The lock file outlives a kill -9, and by the next start its process id may belong to somebody else. */
-const refuseIfRunning = (data: string): void => {
+function refuseIfRunning(data: string): void {
   const file = join(data, 'postmaster.pid')
   if (!existsSync(file)) return
   const lines = readFileSync(file, 'utf8').split('\n')
@@ -157,7 +153,7 @@ const refuseIfRunning = (data: string): void => {
   if (command !== '') writeFileSync(file, [process.pid, ...lines.slice(1)].join('\n'))
 }
 
-const commandLine = (pid: number): string => {
+function commandLine(pid: number): string {
   if (!Number.isInteger(pid) || pid <= 0) return ''
   try {
     if (existsSync('/proc/self/cmdline')) return readFileSync(`/proc/${pid}/cmdline`, 'utf8')

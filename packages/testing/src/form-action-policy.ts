@@ -2,7 +2,7 @@
  * Whether a page's Content-Security-Policy lets its forms end at `target` (CSP3 §6.4.1). Chrome applies this to every
  * redirect that follows a submission too, which is how a sign-in breaks that works everywhere else.
  */
-export const formActionAllows = (policy: string | null, page: URL, target: URL): boolean => {
+export function formActionAllows(policy: string | null, page: URL, target: URL): boolean {
   const directive = (policy ?? '')
     .split(';')
     .map((part) => part.trim().split(/\s+/))
@@ -12,7 +12,7 @@ export const formActionAllows = (policy: string | null, page: URL, target: URL):
   return directive.slice(1).some((source) => sourceMatches(source, page, target))
 }
 
-const sourceMatches = (source: string, page: URL, target: URL): boolean => {
+function sourceMatches(source: string, page: URL, target: URL): boolean {
   if (source === "'none'") return false
   if (source === "'self'") return target.origin === page.origin
   if (source === '*') return /^https?:$/.test(target.protocol)

@@ -5,7 +5,7 @@ import { createServer } from 'node:net'
  * A TCP port on 127.0.0.1 that was free a moment ago. Somebody else may take it before it is used, so callers that can
  * listen on port 0 themselves do that instead.
  */
-export const freePort = async (): Promise<number> => {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()

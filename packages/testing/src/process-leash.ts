@@ -13,7 +13,7 @@ export type Ending = { readonly exitCode: number | null; readonly signal: NodeJS
  * end only this process holds, and the kernel closes that end whatever happens. The leash falls off when the child
  * exits by itself.
  */
-export const leash = (child: ChildProcess, signal: LeashSignal, as?: { uid: number; gid: number }): void => {
+export function leash(child: ChildProcess, signal: LeashSignal, as?: { uid: number; gid: number }): void {
   if (child.pid === undefined) return
   // its own session: a Ctrl-C in the terminal is for this process to handle, in its own order
   const watcher = spawn('/bin/sh', ['-c', 'read -r _; kill -s "$1" "$2"', 'leash', signal, String(child.pid)], {
@@ -32,11 +32,12 @@ export const leash = (child: ChildProcess, signal: LeashSignal, as?: { uid: numb
 }
 
 /** True also for a child that could not be started. */
-export const hasEnded = (child: ChildProcess): boolean =>
-  child.pid === undefined || child.exitCode !== null || child.signalCode !== null
+export function hasEnded(child: ChildProcess): boolean {
+  return child.pid === undefined || child.exitCode !== null || child.signalCode !== null
+}
 
 /** Sends `signal` and waits until the child is gone; a child that has ended already is left alone. */
-export const endChild = async (child: ChildProcess, signal: NodeJS.Signals): Promise<Ending> => {
+export async function endChild(child: ChildProcess, signal: NodeJS.Signals): Promise<Ending> {
   if (!hasEnded(child)) {
     const ended = once(child, 'exit')
     child.kill(signal)
@@ -48,7 +49,7 @@ export const endChild = async (child: ChildProcess, signal: NodeJS.Signals): Pro
 }
 
 /** Collects what a stream says, keeping at most `limit` characters from its end. */
-export const collectOutput = (limit: number): { add: (chunk: Buffer) => void; text: () => string } => {
+export function collectOutput(limit: number): { add: (chunk: Buffer) => void; text: () => string } {
   let said = ''
   const decoder = new TextDecoder()
   const add = (chunk: Buffer): void => {

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis'
 
 /** Every key of the selected database with its type, time to live in seconds and value, one per line. */
-export const dumpRedis = async (redis: Redis): Promise<string> => {
+export async function dumpRedis(redis: Redis): Promise<string> {
   const lines: string[] = []
   let cursor = '0'
   do {
@@ -12,13 +12,13 @@ export const dumpRedis = async (redis: Redis): Promise<string> => {
   return lines.toSorted().join('\n')
 }
 
-const describeKey = async (redis: Redis, key: string): Promise<string> => {
+async function describeKey(redis: Redis, key: string): Promise<string> {
   const type = await redis.type(key)
   const value = await readValue(redis, key, type)
   return `${key} (${type}, ttl ${await redis.ttl(key)}): ${typeof value === 'string' ? value : JSON.stringify(value)}`
 }
 
-const readValue = async (redis: Redis, key: string, type: string): Promise<unknown> => {
+async function readValue(redis: Redis, key: string, type: string): Promise<unknown> {
   switch (type) {
     case 'string':
       return redis.get(key)

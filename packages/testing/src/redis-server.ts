@@ -16,14 +16,14 @@ export type RedisServer = AsyncDisposable & {
 }
 
 /** The path of an installed `redis-server`. */
-export const findRedisServer = (): string | undefined =>
+export function findRedisServer(): string | undefined {
   // Homebrew's and /usr/local's folders are often missing from the PATH of a service
-  [...(process.env['PATH'] ?? '').split(delimiter), '/usr/local/bin', '/opt/homebrew/bin']
-    .map((folder) => join(folder, 'redis-server'))
-    .find(isExecutable)
+  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/local/bin', '/opt/homebrew/bin']
+  return folders.map((folder) => join(folder, 'redis-server')).find(isExecutable)
+}
 
 /** Installs Debian's package, if this is Debian and we are root; `undefined` if it is not, or apt cannot. */
-export const installRedisServer = async (): Promise<string | undefined> => {
+export async function installRedisServer(): Promise<string | undefined> {
   if (process.getuid?.() !== 0 || !existsSync('/etc/debian_version')) return undefined
   // test files run side by side and may all want it; the server itself must not be started as a service
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
@@ -39,7 +39,7 @@ export const installRedisServer = async (): Promise<string | undefined> => {
 }
 
 /** @throws Error with what it said, if the server does not start */
-export const spawnRedisServer = async (binary: string): Promise<RedisServer> => {
+export async function spawnRedisServer(binary: string): Promise<RedisServer> {
   const { server: first, port } = await launchOnFreePort(binary)
   let server = first
   const stop = async (): Promise<void> => void (await endChild(server, 'SIGKILL'))
@@ -55,7 +55,7 @@ export const spawnRedisServer = async (binary: string): Promise<RedisServer> => 
   }
 }
 
-const isExecutable = (path: string): boolean => {
+function isExecutable(path: string): boolean {
   try {
     accessSync(path, constants.X_OK)
     return true
@@ -64,7 +64,7 @@ const isExecutable = (path: string): boolean => {
   }
 }
 
-const launchOnFreePort = async (binary: string): Promise<{ server: ChildProcess; port: number }> => {
+async function launchOnFreePort(binary: string): Promise<{ server: ChildProcess; port: number }> {
   for (let attempt = 1; ; attempt++) {
     const port = await freePort()
     try {
@@ -76,7 +76,7 @@ const launchOnFreePort = async (binary: string): Promise<{ server: ChildProcess;
   }
 }
 
-const launch = (binary: string, port: number): Promise<ChildProcess> => {
+function launch(binary: string, port: number): Promise<ChildProcess> {
   const settings = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no']
   const server = spawn(binary, settings, { cwd: tmpdir(), stdio: ['ignore', 'pipe', 'ignore'], detached: true })
   leash(server, 'KILL')

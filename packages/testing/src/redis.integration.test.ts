@@ -2,20 +2,20 @@ import { Redis } from 'ioredis'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { startRedis, type TestRedis } from './redis.ts'
 
-const start = async (): Promise<TestRedis> => {
+async function start(): Promise<TestRedis> {
   const redis = await startRedis()
   onTestFinished(() => redis[Symbol.asyncDispose]())
   return redis
 }
 
-const connect = (redis: TestRedis): Redis => {
+function connect(redis: TestRedis): Redis {
   const client = new Redis(redis.url, { maxRetriesPerRequest: 0, commandTimeout: 300, retryStrategy: () => 20 })
   client.on('error', () => undefined)
   onTestFinished(() => client.disconnect())
   return client
 }
 
-const goesThroughItsLife = async (redis: TestRedis): Promise<void> => {
+async function goesThroughItsLife(redis: TestRedis): Promise<void> {
   const client = connect(redis)
   expect(await client.set('a', '1')).toBe('OK')
   expect(await redis.dump()).toContain('a (string, ttl -1): 1')

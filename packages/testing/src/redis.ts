@@ -26,7 +26,7 @@ export type TestRedis = AsyncDisposable & {
  *
  * @throws Error that says how to get one, if there is none
  */
-export const startRedis = async (): Promise<TestRedis> => {
+export async function startRedis(): Promise<TestRedis> {
   const given = process.env['TEST_REDIS_URL'] || undefined
   if (given !== undefined) return leaseDatabase(given)
   const found = findRedisServer()
@@ -39,13 +39,13 @@ export const startRedis = async (): Promise<TestRedis> => {
   )
 }
 
-const startOwnServer = async (binary: string): Promise<TestRedis> => {
+async function startOwnServer(binary: string): Promise<TestRedis> {
   const server = await spawnRedisServer(binary)
   const url = `redis://127.0.0.1:${server.port}/0`
   return { ...server, url, ...contentOf(url) }
 }
 
-const startContainer = async (): Promise<TestRedis> => {
+async function startContainer(): Promise<TestRedis> {
   const { GenericContainer } = await import('testcontainers')
   const container = await new GenericContainer('redis:7-alpine').withExposedPorts(6379).start()
   const proxied = await behindProxy(`redis://${container.getHost()}:${container.getMappedPort(6379)}/0`)
@@ -57,7 +57,7 @@ const startContainer = async (): Promise<TestRedis> => {
 }
 
 /** A server that is not ours to stop goes away by means of its network. */
-const behindProxy = async (serverUrl: string): Promise<TestRedis> => {
+async function behindProxy(serverUrl: string): Promise<TestRedis> {
   const { hostname, port } = new URL(serverUrl)
   const proxy = await startTcpProxy({ host: hostname, port: Number(port || 6379) })
   return {
@@ -72,7 +72,7 @@ const behindProxy = async (serverUrl: string): Promise<TestRedis> => {
 }
 
 /** Test files run side by side: each takes one of the server's numbered databases, and 0 holds the leases. */
-const leaseDatabase = async (serverUrl: string): Promise<TestRedis> => {
+async function leaseDatabase(serverUrl: string): Promise<TestRedis> {
   const leases = new URL(serverUrl)
   leases.pathname = '/0'
   const holder = randomBytes(8).toString('hex')
@@ -89,9 +89,11 @@ const leaseDatabase = async (serverUrl: string): Promise<TestRedis> => {
   return { ...proxied, [Symbol.asyncDispose]: dispose }
 }
 
-const leaseKey = (number: number): string => `nexus-test-database:${number}`
+function leaseKey(number: number): string {
+  return `nexus-test-database:${number}`
+}
 
-const takeLease = async (redis: Redis, holder: string): Promise<number> => {
+async function takeLease(redis: Redis, holder: string): Promise<number> {
   for (let number = 15; number > 0; number--) {
     if ((await redis.set(leaseKey(number), holder, 'EX', 3600, 'NX')) === 'OK') return number
   }
@@ -100,12 +102,14 @@ const takeLease = async (redis: Redis, holder: string): Promise<number> => {
   )
 }
 
-const contentOf = (url: string): Pick<TestRedis, 'dump' | 'flush'> => ({
-  dump: () => withRedis(url, dumpRedis),
-  flush: async () => void (await withRedis(url, (redis) => redis.flushdb())),
-})
+function contentOf(url: string): Pick<TestRedis, 'dump' | 'flush'> {
+  return {
+    dump: () => withRedis(url, dumpRedis),
+    flush: async () => void (await withRedis(url, (redis) => redis.flushdb())),
+  }
+}
 
-const withRedis = async <T>(url: string, use: (redis: Redis) => Promise<T>): Promise<T> => {
+async function withRedis<T>(url: string, use: (redis: Redis) => Promise<T>): Promise<T> {
   const redis = new Redis(url, { lazyConnect: true, maxRetriesPerRequest: 1 })
   try {
     await redis.connect()

@@ -22,7 +22,7 @@ beforeAll(() => {
 
 afterAll(() => rmSync(dir, { recursive: true }))
 
-const start = async (options: Partial<ServiceOptions> = {}): Promise<Service> => {
+async function start(options: Partial<ServiceOptions> = {}): Promise<Service> {
   const service = await spawnService({ entry, ...options })
   onTestFinished(() => service[Symbol.asyncDispose]())
   return service

@@ -46,7 +46,7 @@ export type Service = AsyncDisposable & {
  *
  * @throws Error with its output, if it ends or stays silent instead
  */
-export const spawnService = async (options: ServiceOptions): Promise<Service> => {
+export async function spawnService(options: ServiceOptions): Promise<Service> {
   const port = options.port ?? (await freePort())
   const child = spawn(process.execPath, [options.entry, ...(options.args ?? [])], {
     env: { PATH: process.env['PATH'], PORT: String(port), ...options.env },
@@ -63,7 +63,7 @@ export const spawnService = async (options: ServiceOptions): Promise<Service> =>
   }
 }
 
-const describe = (child: ChildProcess, port: number): Service => {
+function describe(child: ChildProcess, port: number): Service {
   const said = collectOutput(50_000_000)
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', said.add)
   const ended = once(child, 'close').then(() => ({ exitCode: child.exitCode, signal: child.signalCode }))
@@ -88,7 +88,7 @@ const describe = (child: ChildProcess, port: number): Service => {
   }
 }
 
-const waitUntilReady = async (service: Service, options: ServiceOptions): Promise<number> => {
+async function waitUntilReady(service: Service, options: ServiceOptions): Promise<number> {
   const { ready = { path: '/health' }, startWithinMs = 20_000 } = options
   if ('log' in ready) {
     const match = await service.waitForOutput(ready.log, startWithinMs)
@@ -104,7 +104,7 @@ const waitUntilReady = async (service: Service, options: ServiceOptions): Promis
   return service.port
 }
 
-const answers = async (url: string): Promise<boolean> => {
+async function answers(url: string): Promise<boolean> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(2000) })
     await response.body?.cancel()
@@ -114,12 +114,12 @@ const answers = async (url: string): Promise<boolean> => {
   }
 }
 
-const waitForOutput = async (
+async function waitForOutput(
   child: ChildProcess,
   text: () => string,
   pattern: RegExp,
   withinMs: number,
-): Promise<RegExpExecArray> => {
+): Promise<RegExpExecArray> {
   const deadline = Date.now() + withinMs
   for (;;) {
     const over = hasEnded(child)

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { createByteCut, createPatternCut } from './tcp-proxy-cuts.ts'
 
 const connection = {}
-const feed = (options: { occurrence?: number; deliver?: boolean }, ...chunks: string[]): (number | undefined)[] => {
+function feed(options: { occurrence?: number; deliver?: boolean }, ...chunks: string[]): (number | undefined)[] {
   const cut = createPatternCut('to-client', Buffer.from('COMMIT'), options, () => undefined)
   return chunks.map((chunk) => cut.inspect(connection, Buffer.from(chunk)))
 }

@@ -8,7 +8,7 @@ export type Cut = {
   readonly done: () => void
 }
 
-export const createByteCut = (direction: Direction, bytes: number, done: () => void): Cut => {
+export function createByteCut(direction: Direction, bytes: number, done: () => void): Cut {
   const left = new WeakMap<object, number>()
   const inspect: Cut['inspect'] = (connection, chunk) => {
     const before = left.get(connection) ?? bytes
@@ -18,12 +18,12 @@ export const createByteCut = (direction: Direction, bytes: number, done: () => v
   return { direction, inspect, done }
 }
 
-export const createPatternCut = (
+export function createPatternCut(
   direction: Direction,
   pattern: Buffer,
   { occurrence = 1, deliver = false }: PatternOptions,
   done: () => void,
-): Cut => {
+): Cut {
   if (pattern.length === 0) throw new Error('a cut needs a pattern')
   // the end of what went before: a pattern may straddle two chunks
   const tails = new WeakMap<object, Buffer>()
@@ -43,7 +43,7 @@ export const createPatternCut = (
 }
 
 /** Nothing of a match that was counted already may count again. */
-const keepTail = (text: Buffer, pattern: Buffer): Buffer => {
+function keepTail(text: Buffer, pattern: Buffer): Buffer {
   const lastMatch = text.lastIndexOf(pattern)
   const from = Math.max(text.length - pattern.length + 1, lastMatch === -1 ? 0 : lastMatch + pattern.length)
   return text.subarray(Math.max(0, from))

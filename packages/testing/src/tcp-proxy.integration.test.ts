@@ -3,13 +3,13 @@ import { expect, inject, onTestFinished } from 'vitest'
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts'
 import { test } from './vitest-fixtures.ts'
 
-const startProxy = async (): Promise<TcpProxy> => {
+async function startProxy(): Promise<TcpProxy> {
   const proxy = await startTcpProxy({ port: Number(new URL(inject('postgresUrl')).port) })
   onTestFinished(() => proxy[Symbol.asyncDispose]())
   return proxy
 }
 
-const connect = async (proxy: TcpProxy, url: string): Promise<pg.Client> => {
+async function connect(proxy: TcpProxy, url: string): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: proxy.url(url) })
   client.on('error', () => undefined)
   await client.connect()

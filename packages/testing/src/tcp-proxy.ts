@@ -51,7 +51,7 @@ type State = {
 }
 
 /** Starts a proxy on a free port of 127.0.0.1 in front of `target`. */
-export const startTcpProxy = async (target: { readonly host?: string; readonly port: number }): Promise<TcpProxy> => {
+export async function startTcpProxy(target: { readonly host?: string; readonly port: number }): Promise<TcpProxy> {
   const state: State = { connections: new Set(), cuts: new Set(), paused: new Set() }
   const accepting = createServer({ allowHalfOpen: true }, (client) => join(state, client, target))
   const port = await listen(accepting, 0)
@@ -82,7 +82,7 @@ export const startTcpProxy = async (target: { readonly host?: string; readonly p
   }
 }
 
-const listen = async (server: Server, port: number): Promise<number> => {
+async function listen(server: Server, port: number): Promise<number> {
   server.listen(port, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()
@@ -90,36 +90,37 @@ const listen = async (server: Server, port: number): Promise<number> => {
   return address.port
 }
 
-const withAddress = (serverUrl: string, port: number): string => {
+function withAddress(serverUrl: string, port: number): string {
   const url = new URL(serverUrl)
   url.hostname = '127.0.0.1'
   url.port = String(port)
   return url.href
 }
 
-const arm = (state: State, create: (done: () => void) => Cut): PendingCut => {
+function arm(state: State, create: (done: () => void) => Cut): PendingCut {
   const { promise, resolve } = Promise.withResolvers<void>()
   const cut = create(resolve)
   state.cuts.add(cut)
   return { happened: promise, cancel: () => void state.cuts.delete(cut) }
 }
 
-const pause = (state: State, directions: readonly Direction[]): void => {
+function pause(state: State, directions: readonly Direction[]): void {
   for (const direction of directions) {
     state.paused.add(direction)
     for (const connection of state.connections) sourceOf(connection, direction).pause()
   }
 }
 
-const resume = (state: State): void => {
+function resume(state: State): void {
   state.paused.clear()
   for (const { client, server } of state.connections) for (const socket of [client, server]) socket.resume()
 }
 
-const sourceOf = ({ client, server }: Connection, direction: Direction): Socket =>
-  direction === 'to-server' ? client : server
+function sourceOf({ client, server }: Connection, direction: Direction): Socket {
+  return direction === 'to-server' ? client : server
+}
 
-const join = (state: State, client: Socket, target: { readonly host?: string; readonly port: number }): void => {
+function join(state: State, client: Socket, target: { readonly host?: string; readonly port: number }): void {
   const server = connect({ host: target.host ?? '127.0.0.1', port: target.port, allowHalfOpen: true })
   const connection = { client, server }
   state.connections.add(connection)
@@ -127,7 +128,7 @@ const join = (state: State, client: Socket, target: { readonly host?: string; re
   carry(state, connection, 'to-client', server, client)
 }
 
-const carry = (state: State, connection: Connection, direction: Direction, from: Socket, to: Socket): void => {
+function carry(state: State, connection: Connection, direction: Direction, from: Socket, to: Socket): void {
   from.setNoDelay(true)
   from.on('data', (chunk: Buffer) => {
     const cut = dueCut(state, connection, direction, chunk)
@@ -145,12 +146,12 @@ const carry = (state: State, connection: Connection, direction: Direction, from:
   if (state.paused.has(direction)) from.pause()
 }
 
-const dueCut = (
+function dueCut(
   state: State,
   connection: Connection,
   direction: Direction,
   chunk: Buffer,
-): { deliver: number; done: () => void } | undefined => {
+): { deliver: number; done: () => void } | undefined {
   for (const cut of state.cuts) {
     const deliver = cut.direction === direction ? cut.inspect(connection, chunk) : undefined
     if (deliver === undefined) continue
@@ -161,7 +162,7 @@ const dueCut = (
 }
 
 /** Delivers what may still pass, then closes both ends without another byte in either direction. */
-const sever = (state: State, connection: Connection, to: Socket, last: Buffer, done: () => void): void => {
+function sever(state: State, connection: Connection, to: Socket, last: Buffer, done: () => void): void {
   for (const socket of [connection.client, connection.server]) socket.removeAllListeners('data').pause()
   to.write(last, () => {
     connection.client.destroy()
@@ -171,6 +172,6 @@ const sever = (state: State, connection: Connection, to: Socket, last: Buffer, d
   })
 }
 
-const reset = ({ client, server }: Connection): void => {
+function reset({ client, server }: Connection): void {
   for (const socket of [client, server]) socket.resetAndDestroy()
 }

@@ -9,7 +9,7 @@ import { removeHome } from './postgres-home.ts'
  * Durability is off unless `settings` turn it on: an `immediate` stop loses nothing all the same, because the operating
  * system keeps what was written.
  */
-export const startTemporaryCluster = async (settings: Readonly<Record<string, string>> = {}): Promise<Cluster> => {
+export async function startTemporaryCluster(settings: Readonly<Record<string, string>> = {}): Promise<Cluster> {
   const dir = mkdtempSync(join(tmpdir(), 'nexus-postgres-'))
   // the account that runs PostgreSQL for root enters here
   chmodSync(dir, 0o755)

@@ -17,14 +17,14 @@ export type TestDatabase = {
 }
 
 /** The URL of another database on the same server, whatever parameters the URL has. */
-export const withDatabase = (serverUrl: string, database: string): string => {
+export function withDatabase(serverUrl: string, database: string): string {
   const url = new URL(serverUrl)
   url.pathname = `/${database}`
   return url.href
 }
 
 /** Makes an empty database, or a clone of `template` (which nobody may be connected to). */
-export const createTestDatabase = async (serverUrl: string, template?: string): Promise<TestDatabase> => {
+export async function createTestDatabase(serverUrl: string, template?: string): Promise<TestDatabase> {
   const name = `t_${randomBytes(6).toString('hex')}`
   await runOnServer(serverUrl, `create database ${name}${template === undefined ? '' : ` template ${template}`}`)
   const url = withDatabase(serverUrl, name)
@@ -43,7 +43,7 @@ export const createTestDatabase = async (serverUrl: string, template?: string): 
 }
 
 /** Runs one statement in the server's maintenance database. */
-export const runOnServer = async (serverUrl: string, sql: string, values: string[] = []): Promise<pg.QueryResult> => {
+export async function runOnServer(serverUrl: string, sql: string, values: string[] = []): Promise<pg.QueryResult> {
   const client = new pg.Client({ connectionString: withDatabase(serverUrl, 'postgres') })
   await client.connect()
   try {
@@ -54,7 +54,7 @@ export const runOnServer = async (serverUrl: string, sql: string, values: string
 }
 
 /** A server process ends a little after its client has hung up, so what is seen first may be a farewell. */
-const leakedConnections = async (serverUrl: string, name: string): Promise<readonly string[]> => {
+async function leakedConnections(serverUrl: string, name: string): Promise<readonly string[]> {
   for (let attempt = 1; ; attempt++) {
     const { rows } = await runOnServer(
       serverUrl,

@@ -36,7 +36,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   }
 }
 
-const startServer = async (): Promise<Server> => {
+async function startServer(): Promise<Server> {
   await using stack = new AsyncDisposableStack()
   const given = process.env['TEST_DATABASE_URL'] || undefined
   const url = given ?? stack.use(await startOwnServer()).url('postgres')
@@ -51,15 +51,16 @@ const startServer = async (): Promise<Server> => {
   return { url, template, [Symbol.asyncDispose]: () => resources.disposeAsync() }
 }
 
-const dropTemplate = async (url: string, template: string): Promise<void> => {
+async function dropTemplate(url: string, template: string): Promise<void> {
   await runOnServer(url, `alter database ${template} with is_template false`)
   await runOnServer(url, `drop database ${template} with (force)`)
 }
 
-const startOwnServer = (): Promise<{ url: (database: string) => string } & AsyncDisposable> =>
-  process.env['TEST_USE_DOCKER'] === '1' ? startContainer() : startTemporaryCluster()
+function startOwnServer(): Promise<{ url: (database: string) => string } & AsyncDisposable> {
+  return process.env['TEST_USE_DOCKER'] === '1' ? startContainer() : startTemporaryCluster()
+}
 
-const startContainer = async (): Promise<{ url: (database: string) => string } & AsyncDisposable> => {
+async function startContainer(): Promise<{ url: (database: string) => string } & AsyncDisposable> {
   const { GenericContainer, Wait } = await import('testcontainers')
   const container = await new GenericContainer('postgres:16')
     .withEnvironment({ POSTGRES_USER: 'nexus', POSTGRES_PASSWORD: 'nexus' })

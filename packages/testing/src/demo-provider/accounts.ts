@@ -8,21 +8,23 @@ export type Accounts = {
   readonly nameOf: (subject: string) => string
 }
 
-export const createAccounts = (store: StateStore): Accounts => ({
-  signIn: (typed) => {
-    const name = typed.trim().slice(0, 64) || 'Somebody'
-    const subject = subjectOf(name)
-    store.set(`Name:${subject}`, name)
-    return subject
-  },
-  nameOf: (subject) => {
-    const name = store.get(`Name:${subject}`)
-    return typeof name === 'string' ? name : subject
-  },
-})
+export function createAccounts(store: StateStore): Accounts {
+  return {
+    signIn: (typed) => {
+      const name = typed.trim().slice(0, 64) || 'Somebody'
+      const subject = subjectOf(name)
+      store.set(`Name:${subject}`, name)
+      return subject
+    },
+    nameOf: (subject) => {
+      const name = store.get(`Name:${subject}`)
+      return typeof name === 'string' ? name : subject
+    },
+  }
+}
 
 /** A subject is ASCII (OIDC Core §2), a name need not be. */
-const subjectOf = (name: string): string => {
+function subjectOf(name: string): string {
   const plain = name.toLowerCase().replaceAll(/[\s._-]+/g, '-')
   if (/^[a-z\d-]+$/.test(plain)) return plain
   return `person-${createHash('sha256').update(name.toLowerCase().normalize('NFC')).digest('hex').slice(0, 12)}`

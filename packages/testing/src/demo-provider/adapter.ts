@@ -2,9 +2,8 @@ import type { AdapterFactory, AdapterPayload } from 'oidc-provider'
 import type { StateStore } from './state-store.ts'
 
 /** oidc-provider's storage over the demo's store. Nothing is answered before it is saved. */
-export const createAdapter =
-  (store: StateStore): AdapterFactory =>
-  (model) => {
+export function createAdapter(store: StateStore): AdapterFactory {
+  return (model) => {
     const keyOf = (id: string): string => `${model}:${id}`
     const find = (id: string): Promise<AdapterPayload | undefined> => Promise.resolve(asPayload(store.get(keyOf(id))))
     return {
@@ -40,7 +39,9 @@ export const createAdapter =
       },
     }
   }
+}
 
 /** A copy: oidc-provider changes what it is given. */
-const asPayload = (value: unknown): AdapterPayload | undefined =>
-  typeof value === 'object' && value !== null ? { ...value } : undefined
+function asPayload(value: unknown): AdapterPayload | undefined {
+  return typeof value === 'object' && value !== null ? { ...value } : undefined
+}

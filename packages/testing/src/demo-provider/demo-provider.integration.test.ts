@@ -10,7 +10,7 @@ import { startDemoProvider, type DemoProvider, type DemoProviderOptions } from '
 const redirectUri = 'http://127.0.0.1:9/auth/callback'
 const client = { client_id: 'nexus', client_secret: 's'.repeat(40), client_name: 'Nexus', redirect_uris: [redirectUri] }
 
-const start = async (options: DemoProviderOptions = {}): Promise<DemoProvider> => {
+async function start(options: DemoProviderOptions = {}): Promise<DemoProvider> {
   const demo = await startDemoProvider({ clients: [client], ...options })
   onTestFinished(() => demo[Symbol.asyncDispose]())
   return demo
@@ -18,11 +18,11 @@ const start = async (options: DemoProviderOptions = {}): Promise<DemoProvider> =
 
 type Authorization = { readonly page: Page; readonly codeVerifier: string }
 
-const authorize = async (
+async function authorize(
   demo: DemoProvider,
   extra: Record<string, string> = {},
   browser: Browser = createBrowser(),
-): Promise<Authorization> => {
+): Promise<Authorization> {
   const codeVerifier = randomBytes(32).toString('base64url')
   const url = new URL('/auth', demo.issuer)
   url.search = new URLSearchParams({
@@ -39,7 +39,7 @@ const authorize = async (
   return { page, codeVerifier }
 }
 
-const askToken = async (demo: DemoProvider, form: Record<string, string>): Promise<Record<string, unknown>> => {
+async function askToken(demo: DemoProvider, form: Record<string, string>): Promise<Record<string, unknown>> {
   const response = await fetch(`${demo.issuer}/token`, {
     method: 'POST',
     headers: { authorization: `Basic ${btoa(`nexus:${client.client_secret}`)}` },
@@ -50,16 +50,18 @@ const askToken = async (demo: DemoProvider, form: Record<string, string>): Promi
   return { ...answer }
 }
 
-const exchange = (demo: DemoProvider, { page, codeVerifier }: Authorization): Promise<Record<string, unknown>> =>
-  askToken(demo, {
+function exchange(demo: DemoProvider, { page, codeVerifier }: Authorization): Promise<Record<string, unknown>> {
+  return askToken(demo, {
     grant_type: 'authorization_code',
     code: page.url.searchParams.get('code') ?? '',
     redirect_uri: redirectUri,
     code_verifier: codeVerifier,
   })
+}
 
-const refresh = (demo: DemoProvider, token: unknown): Promise<Record<string, unknown>> =>
-  askToken(demo, { grant_type: 'refresh_token', refresh_token: String(token) })
+function refresh(demo: DemoProvider, token: unknown): Promise<Record<string, unknown>> {
+  return askToken(demo, { grant_type: 'refresh_token', refresh_token: String(token) })
+}
 
 test('a browser signs in, and the code becomes tokens with a verifiable ID token', async () => {
   const demo = await start()

@@ -49,7 +49,7 @@ export type DemoProvider = AsyncDisposable & {
 }
 
 /** @throws Error if the port is taken or a client's metadata is invalid */
-export const startDemoProvider = async (options: DemoProviderOptions = {}): Promise<DemoProvider> => {
+export async function startDemoProvider(options: DemoProviderOptions = {}): Promise<DemoProvider> {
   const server = createServer()
   const port = await listen(server, options.port ?? 0)
   const issuer = `http://127.0.0.1:${port}`
@@ -76,7 +76,7 @@ export const startDemoProvider = async (options: DemoProviderOptions = {}): Prom
   }
 }
 
-const saveClient = async (store: StateStore, provider: Provider, client: ClientMetadata): Promise<void> => {
+async function saveClient(store: StateStore, provider: Provider, client: ClientMetadata): Promise<void> {
   const key = `Client:${client.client_id}`
   store.set(key, client)
   try {
@@ -89,7 +89,7 @@ const saveClient = async (store: StateStore, provider: Provider, client: ClientM
   await store.saved()
 }
 
-const listen = async (server: Server, wanted: number): Promise<number> => {
+async function listen(server: Server, wanted: number): Promise<number> {
   server.listen(wanted, '127.0.0.1')
   try {
     await once(server, 'listening')
@@ -101,7 +101,7 @@ const listen = async (server: Server, wanted: number): Promise<number> => {
   return address.port
 }
 
-const countRequests = (server: Server, provider: Provider): DemoProviderCounts => {
+function countRequests(server: Server, provider: Provider): DemoProviderCounts {
   const counts = { tokenRequests: 0, codeExchanges: 0, refreshes: 0, refusals: 0, revocations: 0 }
   server.on('request', ({ method, url }) => {
     if (method === 'POST' && url === '/token') counts.tokenRequests += 1
@@ -119,12 +119,12 @@ const countRequests = (server: Server, provider: Provider): DemoProviderCounts =
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void
 
-const createHandler = (provider: Provider, accounts: Accounts, report: (error: unknown) => void): Handler => {
+function createHandler(provider: Provider, accounts: Accounts, report: (error: unknown) => void): Handler {
   const handle = provider.callback()
   return (request, response) => {
     if (request.url?.startsWith('/login/') !== true) return void handle(request, response)
     const answer = request.method === 'POST' ? finishSignIn : showSignIn
-    answer(provider, accounts, request, response).catch((error: unknown) => {
+    answer({ provider, accounts, request, response }).catch((error: unknown) => {
       // an expired or foreign sign-in is the visitor's concern; anything else is ours
       const isExpired = error instanceof Error && error.name === 'SessionNotFound'
       if (!isExpired) report(error)
@@ -134,14 +134,14 @@ const createHandler = (provider: Provider, accounts: Accounts, report: (error: u
   }
 }
 
-type Answer = (
-  provider: Provider,
-  accounts: Accounts,
-  request: IncomingMessage,
-  response: ServerResponse,
-) => Promise<void>
+type Visit = {
+  readonly provider: Provider
+  readonly accounts: Accounts
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+}
 
-const showSignIn: Answer = async (provider, accounts, request, response) => {
+async function showSignIn({ provider, accounts, request, response }: Visit): Promise<void> {
   const { params, session } = await provider.interactionDetails(request, response)
   const clientId = String(params['client_id'])
   const client = await provider.Client.find(clientId)
@@ -157,7 +157,7 @@ const showSignIn: Answer = async (provider, accounts, request, response) => {
   response.writeHead(200, pageHeaders).end(html)
 }
 
-const finishSignIn: Answer = async (provider, accounts, request, response) => {
+async function finishSignIn({ provider, accounts, request, response }: Visit): Promise<void> {
   const { params } = await provider.interactionDetails(request, response)
   const form = await readForm(request)
   if (form.get('answer') !== 'allow') {
@@ -172,7 +172,7 @@ const finishSignIn: Answer = async (provider, accounts, request, response) => {
   await provider.interactionFinished(request, response, { login: { accountId }, consent: { grantId } })
 }
 
-const readForm = async (request: IncomingMessage): Promise<URLSearchParams> => {
+async function readForm(request: IncomingMessage): Promise<URLSearchParams> {
   let body = ''
   for await (const chunk of request) {
     body += String(chunk)

@@ -47,8 +47,8 @@ const meanings: Readonly<Record<string, string>> = {
   write: 'Change your demo data',
 }
 
-export const signInPage = ({ client, scopes, destination, suggestedName }: SignInView): string =>
-  page(
+export function signInPage({ client, scopes, destination, suggestedName }: SignInView): string {
+  return page(
     'Demo sign-in',
     `<p><strong>${escapeHtml(client)}</strong> asks to use your demo account:</p>
 <ul>${scopes.map((scope) => `<li>${escapeHtml(meanings[scope] ?? scope)} <small>${escapeHtml(scope)}</small></li>`).join('')}</ul>
@@ -60,11 +60,19 @@ export const signInPage = ({ client, scopes, destination, suggestedName }: SignI
 </form>
 <p class="soft"><small>You will return to <code>${escapeHtml(destination)}</code></small></p>`,
   )
+}
 
-export const errorPage = (error: string, description: string): string =>
-  page('This did not work', `<p>${escapeHtml(description)}</p><p class="soft"><code>${escapeHtml(error)}</code></p>`)
+export function errorPage(error: string, description: string): string {
+  return page(
+    'This did not work',
+    `<p>${escapeHtml(description)}</p><p class="soft"><code>${escapeHtml(error)}</code></p>`,
+  )
+}
 
-const page = (title: string, content: string): string =>
-  `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${title}</title><style>${style}</style></head><body><main><h1>${title}</h1>${content}</main></body></html>`
+function page(title: string, content: string): string {
+  return `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${title}</title><style>${style}</style></head><body><main><h1>${title}</h1>${content}</main></body></html>`
+}
 
-const escapeHtml = (text: string): string => text.replaceAll(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`)
+function escapeHtml(text: string): string {
+  return text.replaceAll(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`)
+}

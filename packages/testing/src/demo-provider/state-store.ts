@@ -16,7 +16,7 @@ export type StateStore = {
 }
 
 /** Opens the store kept in `dir` (0700, its file 0600), or one that forgets. */
-export const openStateStore = (dir: string | undefined): StateStore => {
+export function openStateStore(dir: string | undefined): StateStore {
   if (dir === undefined) return createStore(new Map(), () => Promise.resolve())
   mkdirSync(dir, { recursive: true, mode: 0o700 })
   const file = join(dir, 'state.json')
@@ -24,7 +24,7 @@ export const openStateStore = (dir: string | undefined): StateStore => {
   return createStore(kept, createSaver(file, kept))
 }
 
-const createStore = (kept: Map<string, Entry>, saved: () => Promise<void>): StateStore => {
+function createStore(kept: Map<string, Entry>, saved: () => Promise<void>): StateStore {
   let writes = 0
   return {
     get: (key) => {
@@ -42,20 +42,22 @@ const createStore = (kept: Map<string, Entry>, saved: () => Promise<void>): Stat
   }
 }
 
-const isOver = ({ expiresAt }: Entry): boolean => expiresAt !== null && expiresAt <= Date.now()
+function isOver({ expiresAt }: Entry): boolean {
+  return expiresAt !== null && expiresAt <= Date.now()
+}
 
-const prune = (kept: Map<string, Entry>): void => {
+function prune(kept: Map<string, Entry>): void {
   for (const [key, entry] of kept) if (isOver(entry)) kept.delete(key)
 }
 
-const readEntries = (file: string): [string, Entry][] => {
+function readEntries(file: string): [string, Entry][] {
   const parsed: unknown = JSON.parse(readFileSync(file, 'utf8'))
   if (!Array.isArray(parsed)) throw new Error(`${file} is not a demo provider's state: delete it to start afresh`)
   return parsed
 }
 
 /** One writer at a time: whoever asks during a write shares the next one. */
-const createSaver = (file: string, kept: Map<string, Entry>): (() => Promise<void>) => {
+function createSaver(file: string, kept: Map<string, Entry>): () => Promise<void> {
   let current: Promise<void> | undefined
   let next: Promise<void> | undefined
   const write = async (): Promise<void> => {

@@ -4,89 +4,110 @@ import type { Answer, Exchange, RecordedRequest, Step } from './exchange.ts'
 type Fields = Readonly<Record<string, unknown>>
 type Headers = Readonly<Record<string, string>>
 
-export const json = (
+export function json(
   fields: Fields,
   { status = 200, headers = {} }: { status?: number; headers?: Headers } = {},
-): Answer => ({
-  kind: 'json',
-  status,
-  headers,
-  fields,
-})
+): Answer {
+  return {
+    kind: 'json',
+    status,
+    headers,
+    fields,
+  }
+}
 
 /** Form-encoded, as GitHub answers without an Accept header; any content type can be claimed. */
-export const form = (
+export function form(
   fields: Readonly<Record<string, string>>,
   { status = 200, contentType = 'application/x-www-form-urlencoded' }: { status?: number; contentType?: string } = {},
-): Answer => text(new URLSearchParams(fields).toString(), { status, contentType })
+): Answer {
+  return text(new URLSearchParams(fields).toString(), { status, contentType })
+}
 
-export const text = (
+export function text(
   body: string,
   {
     status = 200,
     contentType = 'text/plain',
     headers = {},
   }: { status?: number; contentType?: string; headers?: Headers } = {},
-): Answer => ({ kind: 'reply', status, headers: { 'content-type': contentType, ...headers }, body })
+): Answer {
+  return { kind: 'reply', status, headers: { 'content-type': contentType, ...headers }, body }
+}
 
 /** RFC 6749 §5.2. Status 200 makes it one of those providers that report errors as success. */
-export const oauthError = (
+export function oauthError(
   error: string,
   { status = 400, description, headers }: { status?: number; description?: string; headers?: Headers } = {},
-): Answer =>
-  json(
+): Answer {
+  return json(
     { error, ...(description === undefined ? {} : { error_description: description }) },
     { status, headers: headers ?? {} },
   )
+}
 
-export const tooManyRequests = (retryAfter: string | number): Answer =>
-  json({ error: 'slow_down' }, { status: 429, headers: { 'retry-after': String(retryAfter) } })
+export function tooManyRequests(retryAfter: string | number): Answer {
+  return json({ error: 'slow_down' }, { status: 429, headers: { 'retry-after': String(retryAfter) } })
+}
 
-export const serverError = (status = 503, retryAfter?: string | number): Answer =>
-  text('the provider is unwell', {
+export function serverError(status = 503, retryAfter?: string | number): Answer {
+  return text('the provider is unwell', {
     status,
     headers: retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) },
   })
+}
 
-export const redirect = (location: string, status = 302): Answer => ({
-  kind: 'reply',
-  status,
-  headers: { location },
-  body: '',
-})
+export function redirect(location: string, status = 302): Answer {
+  return {
+    kind: 'reply',
+    status,
+    headers: { location },
+    body: '',
+  }
+}
 
 /** Neither JSON nor a form, whatever it claims to be. */
-export const junk = (contentType = 'application/json'): Answer => text('<html>{"not": json', { contentType })
+export function junk(contentType = 'application/json'): Answer {
+  return text('<html>{"not": json', { contentType })
+}
 
 /** Valid JSON of at least `bytes` bytes. */
-export const oversized = (bytes: number, fields: Fields = {}): Answer =>
-  text(JSON.stringify(fields) + ' '.repeat(bytes), { contentType: 'application/json' })
+export function oversized(bytes: number, fields: Fields = {}): Answer {
+  return text(JSON.stringify(fields) + ' '.repeat(bytes), { contentType: 'application/json' })
+}
 
 /** Closes the connection without an answer, and without doing anything. */
-export const cutConnection = (): Answer => ({ kind: 'cut', midway: false })
+export function cutConnection(): Answer {
+  return { kind: 'cut', midway: false }
+}
 
 /** Closes the connection in the middle of an answer. */
-export const cutMidway = (): Answer => ({ kind: 'cut', midway: true })
+export function cutMidway(): Answer {
+  return { kind: 'cut', midway: true }
+}
 
 /** Never answers. */
-export const stall = (): Answer => ({ kind: 'stall', drips: false })
+export function stall(): Answer {
+  return { kind: 'stall', drips: false }
+}
 
 /** Sends the headers and then a byte now and then, for ever. */
-export const drip = (): Answer => ({ kind: 'stall', drips: true })
+export function drip(): Answer {
+  return { kind: 'stall', drips: true }
+}
 
 /** The honest answer with some fields changed; `undefined` removes one. */
-export const alter =
-  (fields: Fields): Step =>
-  async ({ honest }) => {
+export function alter(fields: Fields): Step {
+  return async ({ honest }) => {
     const answer = await honest()
     if (answer.kind !== 'json') throw new Error(`only a JSON answer can be altered, and this one is ${answer.kind}`)
     return { ...answer, fields: { ...answer.fields, ...fields } }
   }
+}
 
 /** The honest answer as a form. */
-export const honestAsForm =
-  (contentType?: string): Step =>
-  async ({ honest }) => {
+export function honestAsForm(contentType?: string): Step {
+  return async ({ honest }) => {
     const answer = await honest()
     if (answer.kind !== 'json') throw new Error(`only a JSON answer can become a form, and this one is ${answer.kind}`)
     const fields = Object.entries(answer.fields).filter(([, value]) => value !== undefined)
@@ -96,11 +117,14 @@ export const honestAsForm =
       contentType === undefined ? { status } : { status, contentType },
     )
   }
+}
 
 /** Everything is done (a refresh token is used up, say), but the answer never arrives. */
-export const loseAnswer = (): Step => async (exchange) => {
-  await exchange.honest()
-  return cutConnection()
+export function loseAnswer(): Step {
+  return async (exchange) => {
+    await exchange.honest()
+    return cutConnection()
+  }
 }
 
 /** A step that waits until the test opens it. */
@@ -115,7 +139,7 @@ export type Gate = {
  * Holds a request until the test says so: `before` the provider does anything, or `after`, when it has done everything
  * but answer.
  */
-export const createGate = (position: 'before' | 'after' = 'before', then: Step = ({ honest }) => honest()): Gate => {
+export function createGate(position: 'before' | 'after' = 'before', then: Step = ({ honest }) => honest()): Gate {
   const arrival = Promise.withResolvers<RecordedRequest>()
   const opening = Promise.withResolvers<void>()
   const wait = async (request: RecordedRequest): Promise<void> => {
@@ -131,5 +155,6 @@ export const createGate = (position: 'before' | 'after' = 'before', then: Step =
   return { step, arrived: arrival.promise, open: opening.resolve }
 }
 
-export const resolveStep = async (step: Step, exchange: Exchange): Promise<Answer> =>
-  typeof step === 'function' ? step(exchange) : step
+export async function resolveStep(step: Step, exchange: Exchange): Promise<Answer> {
+  return typeof step === 'function' ? step(exchange) : step
+}

@@ -5,7 +5,7 @@ import { duplicatedParameter, refuse, type ProviderContext } from './context.ts'
 import type { Answer, RecordedRequest } from './exchange.ts'
 
 /** RFC 6749 §4.1.1, without a person: it redirects straight back. */
-export const authorize = (context: ProviderContext, { query }: RecordedRequest): Answer => {
+export function authorize(context: ProviderContext, { query }: RecordedRequest): Answer {
   const client = context.clients.get(query.get('client_id') ?? '')
   const redirectUri = query.get('redirect_uri') ?? ''
   // RFC 6749 §4.1.2.1: nobody is sent to an address that is not known to be the client's
@@ -21,12 +21,13 @@ export const authorize = (context: ProviderContext, { query }: RecordedRequest):
   return respond(context, query, { error, error_description: errorDescription })
 }
 
-const refusePage = (context: ProviderContext, reason: string): Answer =>
-  refuse(context, `authorize: ${reason}`, text(reason, { status: 400 }))
+function refusePage(context: ProviderContext, reason: string): Answer {
+  return refuse(context, `authorize: ${reason}`, text(reason, { status: 400 }))
+}
 
 type Fault = { readonly error: string; readonly description: string }
 
-const findFault = (context: ProviderContext, client: ScriptedClient, query: URLSearchParams): Fault | undefined => {
+function findFault(context: ProviderContext, client: ScriptedClient, query: URLSearchParams): Fault | undefined {
   const invalid = (description: string): Fault => ({ error: 'invalid_request', description })
   const duplicated = duplicatedParameter(query)
   if (duplicated !== undefined) return invalid(`${duplicated} is given twice`)
@@ -43,8 +44,8 @@ const findFault = (context: ProviderContext, client: ScriptedClient, query: URLS
   return /^[\w-]{43}$/.test(challenge) ? undefined : invalid('code_challenge is no SHA-256 in base64url')
 }
 
-const issueCode = (context: ProviderContext, client: ScriptedClient, query: URLSearchParams): string =>
-  context.grants.issueCode({
+function issueCode(context: ProviderContext, client: ScriptedClient, query: URLSearchParams): string {
+  return context.grants.issueCode({
     grant: {
       clientId: client.clientId,
       subject: context.behaviour().authorization.subject,
@@ -57,10 +58,11 @@ const issueCode = (context: ProviderContext, client: ScriptedClient, query: URLS
     codeChallenge: query.get('code_challenge') ?? undefined,
     expiresAt: context.now() + 60_000,
   })
+}
 
 type ResponseParameters = Readonly<Record<string, string | null | undefined>>
 
-const respond = (context: ProviderContext, query: URLSearchParams, result: ResponseParameters): Answer => {
+function respond(context: ProviderContext, query: URLSearchParams, result: ResponseParameters): Answer {
   const { authorization } = context.behaviour()
   const parameters = Object.entries({
     ...result,
@@ -76,16 +78,21 @@ const respond = (context: ProviderContext, query: URLSearchParams, result: Respo
   return redirect(location.href)
 }
 
-const override = <T>(lie: T | undefined, truth: T): T => (lie === undefined ? truth : lie)
+function override<T>(lie: T | undefined, truth: T): T {
+  return lie === undefined ? truth : lie
+}
 
-const usesFormPost = ({ responseMode }: AuthorizationBehaviour, query: URLSearchParams): boolean =>
-  (responseMode ?? query.get('response_mode')) === 'form_post'
+function usesFormPost({ responseMode }: AuthorizationBehaviour, query: URLSearchParams): boolean {
+  return (responseMode ?? query.get('response_mode')) === 'form_post'
+}
 
-const formPost = (action: string, parameters: readonly (readonly [string, string])[]): Answer => {
+function formPost(action: string, parameters: readonly (readonly [string, string])[]): Answer {
   const inputs = parameters.map(([name, value]) => `<input type="hidden" name="${name}" value="${escapeHtml(value)}">`)
   const form = `<form method="post" action="${escapeHtml(action)}">${inputs.join('')}</form>`
   const page = `<!doctype html><title>One moment</title><body>${form}<script>document.forms[0].submit()</script>`
   return text(page, { contentType: 'text/html; charset=utf-8' })
 }
 
-const escapeHtml = (value: string): string => value.replaceAll(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`)
+function escapeHtml(value: string): string {
+  return value.replaceAll(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`)
+}

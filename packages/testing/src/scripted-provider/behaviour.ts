@@ -88,9 +88,11 @@ export const honestBehaviour: Behaviour = {
   metadata: {},
 }
 
-export const changeBehaviour = (behaviour: Behaviour, change: BehaviourChange): Behaviour => ({
-  authorization: { ...behaviour.authorization, ...change.authorization },
-  token: { ...behaviour.token, ...change.token },
-  idToken: change.idToken ?? behaviour.idToken,
-  metadata: change.metadata ?? behaviour.metadata,
-})
+export function changeBehaviour(behaviour: Behaviour, change: BehaviourChange): Behaviour {
+  return {
+    authorization: { ...behaviour.authorization, ...change.authorization },
+    token: { ...behaviour.token, ...change.token },
+    idToken: change.idToken ?? behaviour.idToken,
+    metadata: change.metadata ?? behaviour.metadata,
+  }
+}

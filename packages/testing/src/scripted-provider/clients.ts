@@ -16,10 +16,10 @@ export type ScriptedClient = {
 export type Authentication = { readonly client: ScriptedClient } | { readonly fault: string }
 
 /** Identifies and authenticates the client of a token or revocation request (RFC 6749 §2.3). */
-export const authenticateClient = (
+export function authenticateClient(
   clients: ReadonlyMap<string, ScriptedClient>,
   { headers, form }: RecordedRequest,
-): Authentication => {
+): Authentication {
   const basic = readBasic(headers.authorization)
   const posted = form.get('client_secret')
   if (basic !== undefined && posted !== null) return { fault: 'the client authenticates in two ways at once' }
@@ -35,20 +35,25 @@ export const authenticateClient = (
   return method === 'none' || isEqual(secret, client.clientSecret) ? { client } : { fault: 'wrong client secret' }
 }
 
-const allowedMethods = (client: ScriptedClient): readonly AuthMethod[] =>
-  client.authMethods ?? (client.clientSecret === undefined ? ['none'] : ['client_secret_basic', 'client_secret_post'])
+function allowedMethods(client: ScriptedClient): readonly AuthMethod[] {
+  return (
+    client.authMethods ?? (client.clientSecret === undefined ? ['none'] : ['client_secret_basic', 'client_secret_post'])
+  )
+}
 
 /** Both halves are form-encoded before they become base64 (RFC 6749 §2.3.1). */
-const readBasic = (header: string | undefined): { clientId: string; clientSecret: string } | undefined => {
+function readBasic(header: string | undefined): { clientId: string; clientSecret: string } | undefined {
   const encoded = /^Basic ([\w+/=-]+)$/i.exec(header ?? '')?.[1]
   if (encoded === undefined) return undefined
   const [clientId = '', ...secret] = Buffer.from(encoded, 'base64').toString().split(':')
   return { clientId: decodeForm(clientId), clientSecret: decodeForm(secret.join(':')) }
 }
 
-const decodeForm = (value: string): string => decodeURIComponent(value.replaceAll('+', ' '))
+function decodeForm(value: string): string {
+  return decodeURIComponent(value.replaceAll('+', ' '))
+}
 
-const isEqual = (a: string | undefined, b: string | undefined): boolean => {
+function isEqual(a: string | undefined, b: string | undefined): boolean {
   if (a === undefined || b === undefined) return false
   const [left, right] = [Buffer.from(a), Buffer.from(b)]
   return left.length === right.length && timingSafeEqual(left, right)

@@ -19,11 +19,12 @@ export type ProviderContext = {
 }
 
 /** Parameters must not be given twice (RFC 6749 §3.1 and §3.2). */
-export const duplicatedParameter = (parameters: URLSearchParams): string | undefined =>
-  [...new Set(parameters.keys())].find((name) => parameters.getAll(name).length > 1)
+export function duplicatedParameter(parameters: URLSearchParams): string | undefined {
+  return [...new Set(parameters.keys())].find((name) => parameters.getAll(name).length > 1)
+}
 
 /** Refuses a breach of protocol, and remembers it: the client may hide the refusal from the test. */
-export const refuse = (context: ProviderContext, violation: string, answer: Answer): Answer => {
+export function refuse(context: ProviderContext, violation: string, answer: Answer): Answer {
   context.noteViolation(violation)
   return answer
 }

@@ -66,7 +66,7 @@ type State = {
   mostConcurrent: number
 }
 
-export const createGrants = (): Grants => {
+export function createGrants(): Grants {
   const state: State = {
     codes: new Map(),
     accessTokens: new Map(),
@@ -106,15 +106,17 @@ export const createGrants = (): Grants => {
   }
 }
 
-const countsOf = (state: State): GrantCounts => ({
-  codesExchanged: new Map(state.exchanged),
-  refreshRequests: state.refreshRequests,
-  supersededPresentations: state.superseded,
-  reuseDetections: state.reuse,
-  mostConcurrentRefreshes: state.mostConcurrent,
-})
+function countsOf(state: State): GrantCounts {
+  return {
+    codesExchanged: new Map(state.exchanged),
+    refreshRequests: state.refreshRequests,
+    supersededPresentations: state.superseded,
+    reuseDetections: state.reuse,
+    mostConcurrentRefreshes: state.mostConcurrent,
+  }
+}
 
-const observe = (state: State, form: URLSearchParams): (() => void) => {
+function observe(state: State, form: URLSearchParams): () => void {
   if (form.get('grant_type') === 'authorization_code') {
     const code = form.get('code') ?? ''
     state.exchanged.set(code, (state.exchanged.get(code) ?? 0) + 1)

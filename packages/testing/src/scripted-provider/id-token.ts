@@ -18,12 +18,12 @@ export type IdTokenForgery = {
 }
 
 /** Signs (or not) an ID token of these true claims, with the lies told. */
-export const makeIdToken = async (
+export async function makeIdToken(
   trueClaims: Readonly<Record<string, unknown>>,
   { claims = {}, header = {}, signature = 'valid', raw }: IdTokenForgery,
   keys: SigningKeys,
   clientSecret: string,
-): Promise<string> => {
+): Promise<string> {
   if (raw !== undefined) return raw
   const payload = new TextEncoder().encode(JSON.stringify({ ...trueClaims, ...claims }))
   const asymmetric = { alg: keys.alg, kid: keys.current().kid, typ: 'JWT', ...header }
@@ -44,16 +44,20 @@ export const makeIdToken = async (
   }
 }
 
-const sign = (
+function sign(
   payload: Uint8Array,
   header: CompactJWSHeaderParameters,
   key: Parameters<CompactSign['sign']>[0],
-): Promise<string> => new CompactSign(payload).setProtectedHeader(header).sign(key)
+): Promise<string> {
+  return new CompactSign(payload).setProtectedHeader(header).sign(key)
+}
 
-const encode = (content: string | Uint8Array): string => Buffer.from(content).toString('base64url')
+function encode(content: string | Uint8Array): string {
+  return Buffer.from(content).toString('base64url')
+}
 
 /** In the bytes, not in the text: the last character of base64url can hold bits that mean nothing. */
-const flipLastBit = (token: string): string => {
+function flipLastBit(token: string): string {
   const parts = token.split('.')
   const signature = Buffer.from(parts.pop() ?? '', 'base64url')
   signature.writeUInt8(signature.readUInt8(signature.length - 1) ^ 1, signature.length - 1)

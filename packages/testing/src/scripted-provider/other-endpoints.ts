@@ -4,8 +4,8 @@ import { refuse, type ProviderContext } from './context.ts'
 import type { Answer, RecordedRequest } from './exchange.ts'
 
 /** RFC 8414 §2 and OIDC Discovery §3. */
-export const describeProvider = (context: ProviderContext): Answer =>
-  json({
+export function describeProvider(context: ProviderContext): Answer {
+  return json({
     issuer: context.issuer,
     authorization_endpoint: `${context.issuer}/authorize`,
     token_endpoint: `${context.issuer}/token`,
@@ -23,11 +23,14 @@ export const describeProvider = (context: ProviderContext): Answer =>
     authorization_response_iss_parameter_supported: true,
     ...context.behaviour().metadata,
   })
+}
 
-export const publishKeys = async (context: ProviderContext): Promise<Answer> => json(await context.keys.jwks())
+export async function publishKeys(context: ProviderContext): Promise<Answer> {
+  return json(await context.keys.jwks())
+}
 
 /** OIDC Core §5.3. */
-export const answerUserinfo = (context: ProviderContext, { headers }: RecordedRequest): Answer => {
+export function answerUserinfo(context: ProviderContext, { headers }: RecordedRequest): Answer {
   const token = /^Bearer (\S+)$/i.exec(headers.authorization ?? '')?.[1]
   const found = token === undefined ? undefined : context.grants.findAccessToken(token)
   if (found === undefined || found.grant.revoked || found.expiresAt < context.now()) {
@@ -38,7 +41,7 @@ export const answerUserinfo = (context: ProviderContext, { headers }: RecordedRe
 }
 
 /** RFC 7009: unknown tokens are no error. */
-export const revokeToken = (context: ProviderContext, request: RecordedRequest): Answer => {
+export function revokeToken(context: ProviderContext, request: RecordedRequest): Answer {
   const authentication = authenticateClient(context.clients, request)
   if ('fault' in authentication) {
     const answer = oauthError('invalid_client', { status: 401, description: authentication.fault })

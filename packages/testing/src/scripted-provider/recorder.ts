@@ -9,7 +9,7 @@ export type Recorder = {
   readonly waitForRequest: (endpoint: Endpoint, count?: number) => Promise<RecordedRequest>
 }
 
-export const createRecorder = (issuer: string): Recorder => {
+export function createRecorder(issuer: string): Recorder {
   const requests: RecordedRequest[] = []
   const arrivals = new EventTarget()
   const endpoints = endpointsOf(new URL(issuer).pathname.replace(/\/$/, ''))
@@ -35,8 +35,8 @@ export const createRecorder = (issuer: string): Recorder => {
 }
 
 /** With a path in the issuer, OIDC Discovery §4 puts the well-known part behind it, RFC 8414 §3.1 before it. */
-const endpointsOf = (path: string): ReadonlyMap<string, Endpoint> =>
-  new Map<string, Endpoint>([
+function endpointsOf(path: string): ReadonlyMap<string, Endpoint> {
+  return new Map<string, Endpoint>([
     [`${path}/.well-known/openid-configuration`, 'discovery'],
     [`${path}/.well-known/oauth-authorization-server`, 'discovery'],
     [`/.well-known/openid-configuration${path}`, 'discovery'],
@@ -47,11 +47,12 @@ const endpointsOf = (path: string): ReadonlyMap<string, Endpoint> =>
     [`${path}/userinfo`, 'userinfo'],
     [`${path}/revoke`, 'revocation'],
   ])
+}
 
-const readRequest = async (
+async function readRequest(
   incoming: IncomingMessage,
   endpoints: ReadonlyMap<string, Endpoint>,
-): Promise<RecordedRequest> => {
+): Promise<RecordedRequest> {
   const { pathname, searchParams } = new URL(incoming.url ?? '/', 'http://provider')
   let body = ''
   for await (const chunk of incoming.setEncoding('utf8')) body += String(chunk)

@@ -11,7 +11,7 @@ export type Script = {
   readonly unused: () => readonly string[]
 }
 
-export const createScript = (): Script => {
+export function createScript(): Script {
   const queues = new Map<Endpoint, Step[]>()
   const standing = new Map<Endpoint, Step>()
   return {

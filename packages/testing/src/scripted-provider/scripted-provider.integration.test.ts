@@ -10,13 +10,13 @@ const redirectUri = 'http://127.0.0.1:9/auth/callback'
 const client = { clientId: 'nexus', clientSecret: 'p@ss:w/ord %', redirectUris: [redirectUri] }
 const codeVerifier = randomBytes(32).toString('base64url')
 
-const start = async (options: ScriptedProviderOptions = {}): Promise<ScriptedProvider> => {
+async function start(options: ScriptedProviderOptions = {}): Promise<ScriptedProvider> {
   const provider = await startScriptedProvider({ clients: [client], ...options })
   onTestFinished(() => provider[Symbol.asyncDispose]())
   return provider
 }
 
-const authorize = async (provider: ScriptedProvider, extra: Record<string, string> = {}): Promise<URLSearchParams> => {
+async function authorize(provider: ScriptedProvider, extra: Record<string, string> = {}): Promise<URLSearchParams> {
   const url = new URL(`${provider.issuer}/authorize`)
   const query = {
     client_id: 'nexus',
@@ -36,29 +36,35 @@ const authorize = async (provider: ScriptedProvider, extra: Record<string, strin
 
 const basic = `Basic ${btoa(`nexus:${encodeURIComponent(client.clientSecret)}`)}`
 
-const post = (
+function post(
   provider: ScriptedProvider,
   form: Record<string, string>,
   headers: Record<string, string> = { authorization: basic, accept: 'application/json' },
-): Promise<Response> => fetch(`${provider.issuer}/token`, { method: 'POST', headers, body: new URLSearchParams(form) })
+): Promise<Response> {
+  return fetch(`${provider.issuer}/token`, { method: 'POST', headers, body: new URLSearchParams(form) })
+}
 
-const ask = async (...request: Parameters<typeof post>): Promise<Record<string, unknown>> => {
+async function ask(...request: Parameters<typeof post>): Promise<Record<string, unknown>> {
   const answer: unknown = await (await post(...request)).json()
   return { ...Object(answer) }
 }
 
-const codeGrant = async (provider: ScriptedProvider): Promise<Record<string, string>> => ({
-  grant_type: 'authorization_code',
-  code: (await authorize(provider)).get('code') ?? '',
-  redirect_uri: redirectUri,
-  code_verifier: codeVerifier,
-})
+async function codeGrant(provider: ScriptedProvider): Promise<Record<string, string>> {
+  return {
+    grant_type: 'authorization_code',
+    code: (await authorize(provider)).get('code') ?? '',
+    redirect_uri: redirectUri,
+    code_verifier: codeVerifier,
+  }
+}
 
-const signIn = async (provider: ScriptedProvider): Promise<Record<string, unknown>> =>
-  ask(provider, await codeGrant(provider))
+async function signIn(provider: ScriptedProvider): Promise<Record<string, unknown>> {
+  return ask(provider, await codeGrant(provider))
+}
 
-const refresh = (provider: ScriptedProvider, token: unknown): Promise<Record<string, unknown>> =>
-  ask(provider, { grant_type: 'refresh_token', refresh_token: String(token) })
+function refresh(provider: ScriptedProvider, token: unknown): Promise<Record<string, unknown>> {
+  return ask(provider, { grant_type: 'refresh_token', refresh_token: String(token) })
+}
 
 const invalidGrant = { error: 'invalid_grant' }
 

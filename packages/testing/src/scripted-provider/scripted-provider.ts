@@ -53,7 +53,7 @@ export type ScriptedProvider = AsyncDisposable &
     readonly rotateKeys: SigningKeys['rotate']
   }
 
-export const startScriptedProvider = async (options: ScriptedProviderOptions = {}): Promise<ScriptedProvider> => {
+export async function startScriptedProvider(options: ScriptedProviderOptions = {}): Promise<ScriptedProvider> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const port = portOf(server)
@@ -100,13 +100,13 @@ export const startScriptedProvider = async (options: ScriptedProviderOptions = {
   }
 }
 
-const portOf = (server: Server): number => {
+function portOf(server: Server): number {
   const address = server.address()
   if (address === null || typeof address === 'string') throw new Error('a TCP server has no port')
   return address.port
 }
 
-const close = async (server: Server, script: Script, faults: readonly unknown[]): Promise<void> => {
+async function close(server: Server, script: Script, faults: readonly unknown[]): Promise<void> {
   server.closeAllConnections()
   server.close()
   await once(server, 'close')
@@ -115,13 +115,13 @@ const close = async (server: Server, script: Script, faults: readonly unknown[])
   if (unused.length > 0) throw new Error(unused.join('; '))
 }
 
-const serve = async (
+async function serve(
   context: ProviderContext,
   script: Script,
   recorder: Recorder,
   incoming: IncomingMessage,
   response: ServerResponse,
-): Promise<void> => {
+): Promise<void> {
   const request = await recorder.record(incoming)
   const { endpoint } = request
   if (endpoint === undefined) return sendAnswer(response, text('no such endpoint', { status: 404 }))
@@ -131,11 +131,11 @@ const serve = async (
   await sendAnswer(response, await resolveStep(step, { request, honest }))
 }
 
-const answerHonestly = (
+function answerHonestly(
   context: ProviderContext,
   endpoint: Endpoint,
   request: RecordedRequest,
-): Answer | Promise<Answer> => {
+): Answer | Promise<Answer> {
   switch (endpoint) {
     case 'discovery':
       return describeProvider(context)

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http'
 import type { Answer } from './exchange.ts'
 
 /** Resolves when the answer is out, or the connection gone. */
-export const sendAnswer = async (response: ServerResponse, answer: Answer): Promise<void> => {
+export async function sendAnswer(response: ServerResponse, answer: Answer): Promise<void> {
   if (response.destroyed) return
   const closed = new Promise<void>((resolve) => response.once('close', resolve))
   switch (answer.kind) {
@@ -24,13 +24,13 @@ export const sendAnswer = async (response: ServerResponse, answer: Answer): Prom
   await closed
 }
 
-const cut = (response: ServerResponse, midway: boolean): void => {
+function cut(response: ServerResponse, midway: boolean): void {
   if (!midway) return void response.destroy()
   response.writeHead(200, { 'content-type': 'application/json', 'content-length': '1000' })
   response.write('{"access_token":"hal', () => response.destroy())
 }
 
-const dripInto = (response: ServerResponse): void => {
+function dripInto(response: ServerResponse): void {
   response.writeHead(200, { 'content-type': 'application/json' }).flushHeaders()
   const timer = setInterval(() => response.write(' '), 50)
   response.once('close', () => clearInterval(timer))

@@ -14,7 +14,7 @@ export type SigningKeys = {
   readonly jwks: () => Promise<{ readonly keys: readonly JWK[] }>
 }
 
-export const createSigningKeys = async (alg: string): Promise<SigningKeys> => {
+export async function createSigningKeys(alg: string): Promise<SigningKeys> {
   let current = await createKey(alg)
   let published = [current]
   let strange: Promise<SigningKey> | undefined
@@ -34,7 +34,9 @@ export const createSigningKeys = async (alg: string): Promise<SigningKeys> => {
   }
 }
 
-const createKey = async (alg: string): Promise<SigningKey> => ({
-  ...(await generateKeyPair(alg, { extractable: true })),
-  kid: randomBytes(6).toString('hex'),
-})
+async function createKey(alg: string): Promise<SigningKey> {
+  return {
+    ...(await generateKeyPair(alg, { extractable: true })),
+    kid: randomBytes(6).toString('hex'),
+  }
+}

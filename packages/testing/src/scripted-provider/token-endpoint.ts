@@ -7,7 +7,7 @@ import type { Code, Grant } from './grants.ts'
 import { makeIdToken } from './id-token.ts'
 
 /** RFC 6749 §3.2: the checks every token request must pass, then the grant's own. */
-export const answerTokenRequest = async (context: ProviderContext, request: RecordedRequest): Promise<Answer> => {
+export async function answerTokenRequest(context: ProviderContext, request: RecordedRequest): Promise<Answer> {
   const fault = findRequestFault(request)
   if (fault !== undefined)
     return refuse(context, `token: ${fault}`, oauthError('invalid_request', { description: fault }))
@@ -27,7 +27,7 @@ export const answerTokenRequest = async (context: ProviderContext, request: Reco
   }
 }
 
-const findRequestFault = ({ method, query, headers, form: fields }: RecordedRequest): string | undefined => {
+function findRequestFault({ method, query, headers, form: fields }: RecordedRequest): string | undefined {
   if (method !== 'POST') return `${method} instead of POST`
   const type = headers['content-type'] ?? '(none)'
   if (!/^application\/x-www-form-urlencoded\b/.test(type)) return `content type ${type} instead of a form`
@@ -36,13 +36,15 @@ const findRequestFault = ({ method, query, headers, form: fields }: RecordedRequ
   return duplicated === undefined ? undefined : `${duplicated} is given twice`
 }
 
-const invalidGrant = (description: string): Answer => oauthError('invalid_grant', { description })
+function invalidGrant(description: string): Answer {
+  return oauthError('invalid_grant', { description })
+}
 
-const exchangeCode = async (
+async function exchangeCode(
   context: ProviderContext,
   client: ScriptedClient,
   request: RecordedRequest,
-): Promise<Answer> => {
+): Promise<Answer> {
   const code = context.grants.findCode(request.form.get('code') ?? '')
   if (code === undefined || code.grant.clientId !== client.clientId) return invalidGrant('unknown code')
   if (code.used) {
@@ -57,7 +59,7 @@ const exchangeCode = async (
   return issueTokens(context, client, request, code.grant, undefined)
 }
 
-const findExchangeFault = (code: Code, fields: URLSearchParams): string | undefined => {
+function findExchangeFault(code: Code, fields: URLSearchParams): string | undefined {
   if (fields.get('redirect_uri') !== code.redirectUri) return 'redirect_uri differs from the authorization request'
   const verifier = fields.get('code_verifier')
   // RFC 9700 §4.8.2: a verifier without a challenge is a sign of a PKCE downgrade
@@ -68,11 +70,11 @@ const findExchangeFault = (code: Code, fields: URLSearchParams): string | undefi
   return challenge === code.codeChallenge ? undefined : 'code_verifier does not match the code_challenge'
 }
 
-const refreshTokens = async (
+async function refreshTokens(
   context: ProviderContext,
   client: ScriptedClient,
   request: RecordedRequest,
-): Promise<Answer> => {
+): Promise<Answer> {
   const presented = request.form.get('refresh_token') ?? ''
   const token = context.grants.findRefreshToken(presented)
   if (token === undefined || token.grant.clientId !== client.clientId) return invalidGrant('unknown refresh token')
@@ -92,13 +94,13 @@ const refreshTokens = async (
   return issueTokens(context, client, request, token.grant, presented)
 }
 
-const issueTokens = async (
+async function issueTokens(
   context: ProviderContext,
   client: ScriptedClient,
   request: RecordedRequest,
   grant: Grant,
   presented: string | undefined,
-): Promise<Answer> => {
+): Promise<Answer> {
   const { token } = context.behaviour()
   const lifetime = (token.lifetimeSeconds ?? 3600) * 1000
   const fields = {
@@ -117,23 +119,23 @@ const issueTokens = async (
   return json(fields)
 }
 
-const issueRefreshToken = (
+function issueRefreshToken(
   context: ProviderContext,
   grant: Grant,
   presented: string | undefined,
-): { refresh_token?: string } => {
+): { refresh_token?: string } {
   const policy = context.behaviour().token.refreshTokens
   if (policy === 'none') return {}
   if (presented === undefined || policy === 'rotate') return { refresh_token: context.grants.issueRefreshToken(grant) }
   return policy === 'constant' ? { refresh_token: presented } : {}
 }
 
-const issueIdToken = async (
+async function issueIdToken(
   context: ProviderContext,
   client: ScriptedClient,
   grant: Grant,
   isRefresh: boolean,
-): Promise<{ id_token?: string }> => {
+): Promise<{ id_token?: string }> {
   const { token, idToken: forgery } = context.behaviour()
   const isDue = token.idToken === 'always' || grant.scope.split(' ').includes('openid')
   if (token.idToken === 'never' || !isDue || (isRefresh && !token.idTokenOnRefresh)) return {}
