@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import autocannon from 'autocannon'
 
 export type Measured = {
+  readonly requests: number
   readonly rps: number
   readonly p50Ms: number
   readonly p99Ms: number
@@ -19,10 +20,30 @@ export async function loadTokenReads(url: string, ids: readonly string[], second
     ],
   })
   return {
+    requests: result.requests.total,
     rps: result.requests.average,
     p50Ms: result.latency.p50,
     p99Ms: result.latency.p99,
     failures: result.non2xx + result.errors,
+  }
+}
+
+/** Processor time that a process and its children have used so far, in microseconds. */
+export function readCpuMicroseconds(pid: number): number {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean)
+  return children.reduce((sum, child) => sum + readOwnCpuMicroseconds(child), readOwnCpuMicroseconds(String(pid)))
+}
+
+// user and system time are the 14th and 15th field, in ticks of 10 ms; the 2nd may hold spaces and ends with a parenthesis
+function readOwnCpuMicroseconds(pid: string): number {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /s, '')
+      .split(' ')
+    return (Number(fields[11]) + Number(fields[12])) * 10_000
+  } catch {
+    // it has ended meanwhile
+    return 0
   }
 }
 

@@ -1,15 +1,19 @@
+import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { migrateDatabase, spawnService, startCluster } from '@nexus/testing'
-import { type Measured, loadTokenReads, median, readRssMb } from './load.ts'
+import { type Measured, loadTokenReads, median, readCpuMicroseconds, readRssMb } from './load.ts'
 import { seedConnections } from './seed.ts'
 
 export type TokenReadOptions = { readonly connections: number; readonly rounds: number; readonly seconds: number }
 
 type Round = { readonly bare: Measured; readonly nexus: Measured }
+
+/** Microseconds of processor time per request, by process. */
+type CpuByProcess = Readonly<Record<string, number>>
 
 const file = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 const say = (line: string): void => {
@@ -31,7 +35,9 @@ export async function benchTokenRead(options: TokenReadOptions): Promise<void> {
   const cluster = resources.use(await startCluster(join(directory, 'data')))
   const databaseUrl = cluster.url('postgres')
   await migrateDatabase(databaseUrl)
-  const { broker, gateway, encryptionKey } = await startNexus(databaseUrl, resources)
+  const cache = join(directory, 'compile-cache')
+  warmCompileCache(cache)
+  const { broker, gateway, encryptionKey } = await startNexus(databaseUrl, cache, resources)
   say(`sealing ${options.connections} connections …`)
   const ids = await seedConnections(databaseUrl, encryptionKey, options.connections)
 
@@ -47,22 +53,55 @@ export async function benchTokenRead(options: TokenReadOptions): Promise<void> {
   await loadTokenReads(gateway.url, ids, 5)
   const rounds: Round[] = []
   const rss = { broker: 0, gateway: 0 }
+  const cpu = new Map<string, number[]>()
   for (let n = 1; n <= options.rounds; n++) {
-    const bare = await loadTokenReads(front.url, ids, options.seconds)
-    const nexus = await loadTokenReads(gateway.url, ids, options.seconds)
+    const bare = await withCpu({ bare_front: front.pid, bare_back: back.pid }, cpu, () =>
+      loadTokenReads(front.url, ids, options.seconds),
+    )
+    const nexus = await withCpu({ gateway: gateway.pid, broker: broker.pid, postgres: cluster.pid }, cpu, () =>
+      loadTokenReads(gateway.url, ids, options.seconds),
+    )
     rss.broker = Math.max(rss.broker, readRssMb(broker.pid))
     rss.gateway = Math.max(rss.gateway, readRssMb(gateway.pid))
     rounds.push({ bare, nexus })
     say(`round ${n}/${options.rounds}   bare ${show(bare)}   nexus ${show(nexus)}`)
   }
-  report(rounds, rss)
+  report(rounds, rss, Object.fromEntries([...cpu].map(([name, values]) => [name, Math.round(median(values))])))
 }
 
-async function startNexus(databaseUrl: string, resources: AsyncDisposableStack) {
+async function withCpu(
+  pids: Readonly<Record<string, number>>,
+  cpu: Map<string, number[]>,
+  load: () => Promise<Measured>,
+): Promise<Measured> {
+  const before = Object.entries(pids).map(([name, pid]) => ({ name, pid, used: readCpuMicroseconds(pid) }))
+  const measured = await load()
+  for (const { name, pid, used } of before) {
+    cpu.set(name, [...(cpu.get(name) ?? []), (readCpuMicroseconds(pid) - used) / measured.requests])
+  }
+  return measured
+}
+
+const brokerBin = file('../../services/broker/bin/nexus-broker.ts')
+const gatewayBin = file('../../services/gateway/bin/nexus-gateway.ts')
+
+/** As the images do: what is loaded compiled needs no type stripper, and not its memory. */
+function warmCompileCache(cache: string): void {
+  for (const bin of [brokerBin, gatewayBin]) {
+    const { status } = spawnSync(process.execPath, [bin, '--help'], {
+      env: { NODE_COMPILE_CACHE: cache },
+      stdio: 'ignore',
+    })
+    if (status !== 0) throw new Error(`${bin} --help failed`)
+  }
+}
+
+async function startNexus(databaseUrl: string, cache: string, resources: AsyncDisposableStack) {
   const encryptionKey = randomBytes(32)
   const stateKey = randomBytes(32).toString('base64')
   const apiKey = randomBytes(32).toString('hex')
   const common = {
+    NODE_COMPILE_CACHE: cache,
     HOST: '127.0.0.1',
     REQUIRE_BEARER: 'false',
     STATE_KEY: stateKey,
@@ -71,7 +110,7 @@ async function startNexus(databaseUrl: string, resources: AsyncDisposableStack) 
   }
   const broker = resources.use(
     await spawnService({
-      entry: file('../../services/broker/bin/nexus-broker.ts'),
+      entry: brokerBin,
       args: ['serve'],
       env: {
         ...common,
@@ -84,7 +123,7 @@ async function startNexus(databaseUrl: string, resources: AsyncDisposableStack) 
   )
   const gateway = resources.use(
     await spawnService({
-      entry: file('../../services/gateway/bin/nexus-gateway.ts'),
+      entry: gatewayBin,
       env: { ...common, BROKER_BASE_URL: broker.url, BROKER_API_KEY: apiKey },
     }),
   )
@@ -99,7 +138,11 @@ function show({ rps, p50Ms, p99Ms, failures }: Measured): string {
   return `${Math.round(rps)}/s p50 ${p50Ms} ms p99 ${p99Ms} ms${failures === 0 ? '' : ` FAILURES ${failures}`}`
 }
 
-function report(rounds: readonly Round[], rss: { readonly broker: number; readonly gateway: number }): void {
+function report(
+  rounds: readonly Round[],
+  rss: { readonly broker: number; readonly gateway: number },
+  cpu: CpuByProcess,
+): void {
   const failures = rounds.reduce((sum, { bare, nexus }) => sum + bare.failures + nexus.failures, 0)
   if (failures > 0) throw new Error(`${failures} requests failed`)
   const ratio = median(rounds.map(({ bare, nexus }) => nexus.rps / bare.rps))
@@ -113,6 +156,7 @@ function report(rounds: readonly Round[], rss: { readonly broker: number; readon
     bare_rps: Math.round(median(rounds.map(({ bare }) => bare.rps))),
     p50_ms: median(rounds.map(({ nexus }) => nexus.p50Ms)),
     p99_ms: median(rounds.map(({ nexus }) => nexus.p99Ms)),
+    cpu_us: cpu,
     rss_mb: { broker: Math.round(rss.broker), gateway: Math.round(rss.gateway) },
   }
   process.stdout.write(`${JSON.stringify(line)}\n`)
