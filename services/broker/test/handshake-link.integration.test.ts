@@ -6,6 +6,7 @@ import {
   auditOf,
   connectionOf,
   consent,
+  holdHandshake,
   openLink,
   openProvider,
   returned,
@@ -68,7 +69,11 @@ test('[H4] the eleventh opening evicts the oldest attempt and no other', async (
 test('[H4] however many open a link at once, ten attempts live', async ({ broker, database }) => {
   const provider = await openProvider(broker)
   const { authUrl, connection_id } = await requestConnection(broker, { provider_name: provider.name })
-  const openings = await Promise.all(Array.from({ length: 30 }, () => openLink(authUrl)))
+  const held = await holdHandshake(database, connection_id)
+  const opening = Promise.all(Array.from({ length: 30 }, () => openLink(authUrl)))
+  await held.waitForOthers(5)
+  await held.release()
+  const openings = await opening
   const { rows } = await database.pool.query(
     `select count(*)::int as live from handshake_attempts a join handshakes h on h.id = a.handshake_id
       where h.connection_id = $1`,

@@ -8,6 +8,7 @@ import {
   atServer,
   auditOf,
   connectionOf,
+  holdHandshake,
   openProvider,
   returned,
   send,
@@ -50,14 +51,16 @@ async function expectOneGrant(broker: Client, provider: Scripted, { callback, co
   expect(completed).toEqual(['oauth_flow_completed success'])
 }
 
-test('[H2] of 50 identical callbacks over two Brokers one sends the code, and all land alike', async ({ pair }) => {
+test('[H2] of 50 identical callbacks over two Brokers one sends the code, and all land alike', async ({
+  pair,
+  database,
+}) => {
   const provider = await openProvider(pair[0])
   const journey = await travel(pair[0], provider)
-  const gate = answers.createGate()
-  provider.next('token', gate.step)
+  const held = await holdHandshake(database, journey.connection_id)
   const landing = storm(pair, journey, () => journey.cookie)
-  await gate.arrived
-  gate.open()
+  await held.waitForOthers(12)
+  await held.release()
   for (const arrival of await landing) {
     expect(returned(arrival)).toEqual({
       from: 'app',

@@ -1,7 +1,12 @@
 import type { AuditEventBody, Connection } from '@nexus/contracts'
-import { type ScriptedClient, type ScriptedProviderOptions, startScriptedProvider } from '@nexus/testing'
+import {
+  type ScriptedClient,
+  type ScriptedProviderOptions,
+  type TestDatabase,
+  startScriptedProvider,
+} from '@nexus/testing'
 import { test as base } from '@nexus/testing/vitest'
-import { onTestFinished } from 'vitest'
+import { expect, onTestFinished, vi } from 'vitest'
 import {
   type Client,
   type Requested,
@@ -158,4 +163,25 @@ export async function auditOf(broker: Client, id: string): Promise<readonly stri
 export async function eventsOf(broker: Client, id: string): Promise<readonly AuditEventBody[]> {
   const { body } = await broker.get<{ events: AuditEventBody[] }>(`/audit?connection_id=${id}&limit=200`)
   return body.events.toReversed()
+}
+
+/** Holds the row at which all who change a handshake meet, so that many stand before it when it is let go. */
+export async function holdHandshake({ pool }: Pick<TestDatabase, 'pool'>, connectionId: string) {
+  const client = await pool.connect()
+  await client.query('begin')
+  await client.query('select 1 from handshakes where connection_id = $1 for update', [connectionId])
+  const countBlocked = async (): Promise<number> => {
+    const { rows } = await pool.query<{ n: number }>(
+      `select count(*)::int as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+    )
+    return rows[0]?.n ?? 0
+  }
+  return {
+    waitForOthers: (count: number) =>
+      vi.waitFor(async () => expect(await countBlocked()).toBeGreaterThanOrEqual(count), { timeout: 20_000 }),
+    release: async () => {
+      await client.query('rollback')
+      client.release()
+    },
+  }
 }
