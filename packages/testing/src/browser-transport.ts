@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { request, type IncomingMessage } from 'node:http'
 
 export type PlainRequest = {
@@ -32,9 +31,9 @@ export async function sendPlain(backend: string, { method, url, headers, form }:
         : { 'content-type': 'application/x-www-form-urlencoded', 'content-length': Buffer.byteLength(body) }),
     },
   })
-  const answered: Promise<[IncomingMessage]> = once(outgoing, 'response') as Promise<[IncomingMessage]>
-  outgoing.end(body)
-  const [incoming] = await answered
+  const answered = Promise.withResolvers<IncomingMessage>()
+  outgoing.once('response', answered.resolve).once('error', answered.reject).end(body)
+  const incoming = await answered.promise
   let text = ''
   for await (const chunk of incoming.setEncoding('utf8')) text += String(chunk)
   return { status: incoming.statusCode ?? 0, headers: readHeaders(incoming), body: text }

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { text } from 'node:stream/consumers'
 import { expect, onTestFinished, test } from 'vitest'
 import { createBrowser } from './browser.ts'
 
@@ -7,12 +8,10 @@ type Handler = (request: IncomingMessage, response: ServerResponse, body: string
 
 /** A site with one handler per path; returns its port. */
 async function serve(routes: Readonly<Record<string, Handler>>): Promise<number> {
-  const server = createServer(async (request, response) => {
-    let body = ''
-    for await (const chunk of request) body += String(chunk)
+  const server = createServer((request, response) => {
     const route = routes[new URL(request.url ?? '/', 'http://x').pathname]
     if (route === undefined) response.writeHead(404).end()
-    else route(request, response, body)
+    else void text(request).then((body) => route(request, response, body))
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   onTestFinished(() => void server.close())

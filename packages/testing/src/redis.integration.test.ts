@@ -15,30 +15,37 @@ function connect(redis: TestRedis): Redis {
   return client
 }
 
-async function goesThroughItsLife(redis: TestRedis): Promise<void> {
+/** From now on this test's Redis is a database of a server that is given. */
+async function giveServer(): Promise<void> {
+  const shared = await start()
+  vi.stubEnv('TEST_REDIS_URL', shared.url)
+  onTestFinished(() => void vi.unstubAllEnvs())
+}
+
+test.each([
+  ['a server of our own', async () => undefined],
+  ['a database of a server that is given', giveServer],
+])('%s stops, starts, pauses and resumes', async (_what, prepare) => {
+  await prepare()
+  const redis = await start()
   const client = connect(redis)
   expect(await client.set('a', '1')).toBe('OK')
   expect(await redis.dump()).toContain('a (string, ttl -1): 1')
   await redis.stop()
-  await expect(client.get('a')).rejects.toThrow()
+  await expect(client.get('a')).rejects.toThrow('max retries per request')
   await redis.start()
   await expect.poll(() => client.ping().catch(String)).toBe('PONG')
   redis.pause()
   await expect(client.ping()).rejects.toThrow('timed out')
   redis.resume()
   await expect.poll(() => client.ping().catch(String)).toBe('PONG')
-}
-
-test('a server of our own stops, starts, pauses and resumes', async () => {
-  await goesThroughItsLife(await start())
 })
 
-test('so does a database of a server that is given, and two files never share one', async () => {
-  const shared = await start()
-  vi.stubEnv('TEST_REDIS_URL', shared.url)
-  onTestFinished(() => void vi.unstubAllEnvs())
+test('two files never share a database of a server that is given', async () => {
+  await giveServer()
   const [first, second] = [await start(), await start()]
-  await goesThroughItsLife(first)
+  await connect(first).set('a', '1')
+  expect(await first.dump()).toContain('a (string, ttl -1): 1')
   expect(await second.dump()).toBe('')
 })
 

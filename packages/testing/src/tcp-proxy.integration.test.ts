@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import pg from 'pg'
 import { expect, inject, onTestFinished } from 'vitest'
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts'
@@ -47,8 +48,10 @@ test('refuse cuts what is open and refuses what is new, until accept', async ({ 
   const proxy = await startProxy()
   const client = await connect(proxy, emptyDatabase.url)
   expect(proxy.openConnections()).toBe(1)
+  const lost = once(client, 'error')
   await proxy.refuse()
-  await expect(client.query('select 1')).rejects.toThrow()
+  await lost
+  await expect(client.query('select 1')).rejects.toThrow('not queryable')
   await expect(connect(proxy, emptyDatabase.url)).rejects.toThrow('ECONNREFUSED')
   await proxy.accept()
   await expect((await connect(proxy, emptyDatabase.url)).query('select 1')).resolves.toBeDefined()

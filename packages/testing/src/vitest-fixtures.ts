@@ -1,7 +1,6 @@
 import { inject, test as base } from 'vitest'
 import { startRedis } from './redis.ts'
 import { createTestDatabase } from './test-databases.ts'
-import type {} from './vitest-global-setup.ts'
 
 /**
  * vitest's `test` with real peers, each made when a test of the file first asks for it:

@@ -148,7 +148,7 @@ async function showSignIn({ provider, accounts, request, response }: Visit): Pro
   const known = session?.accountId === undefined ? '' : accounts.nameOf(session.accountId)
   const html = signInPage({
     client: client?.clientName ?? clientId,
-    scopes: String(params['scope'] ?? '')
+    scopes: scopeOf(params)
       .split(' ')
       .filter((scope) => scope !== ''),
     destination: new URL(String(params['redirect_uri'])).origin,
@@ -167,9 +167,13 @@ async function finishSignIn({ provider, accounts, request, response }: Visit): P
   const accountId = accounts.signIn(form.get('login') ?? '')
   // a grant of its own for every consent: revoking one leaves the others alone
   const grant = new provider.Grant({ accountId, clientId: String(params['client_id']) })
-  grant.addOIDCScope(String(params['scope'] ?? ''))
+  grant.addOIDCScope(scopeOf(params))
   const grantId = await grant.save()
   await provider.interactionFinished(request, response, { login: { accountId }, consent: { grantId } })
+}
+
+function scopeOf({ scope }: { readonly scope?: unknown }): string {
+  return typeof scope === 'string' ? scope : ''
 }
 
 async function readForm(request: IncomingMessage): Promise<URLSearchParams> {

@@ -28,20 +28,23 @@ function refusePage(context: ProviderContext, reason: string): Answer {
 type Fault = { readonly error: string; readonly description: string }
 
 function findFault(context: ProviderContext, client: ScriptedClient, query: URLSearchParams): Fault | undefined {
-  const invalid = (description: string): Fault => ({ error: 'invalid_request', description })
   const duplicated = duplicatedParameter(query)
-  if (duplicated !== undefined) return invalid(`${duplicated} is given twice`)
+  if (duplicated !== undefined) return invalidRequest(`${duplicated} is given twice`)
   const type = query.get('response_type')
   if (type !== 'code') return { error: 'unsupported_response_type', description: `response_type is ${type}` }
-  if (query.has('client_secret')) return invalid('client_secret travels through the browser')
+  if (query.has('client_secret')) return invalidRequest('client_secret travels through the browser')
   const challenge = query.get('code_challenge')
   if (challenge === null) {
     const isNeeded = context.pkce === 'required' || client.clientSecret === undefined
-    return isNeeded ? invalid('code_challenge is missing') : undefined
+    return isNeeded ? invalidRequest('code_challenge is missing') : undefined
   }
   // plain protects nothing (RFC 9700 §2.1.1), and it is the default of RFC 7636 §4.3
-  if (query.get('code_challenge_method') !== 'S256') return invalid('code_challenge_method is not S256')
-  return /^[\w-]{43}$/.test(challenge) ? undefined : invalid('code_challenge is no SHA-256 in base64url')
+  if (query.get('code_challenge_method') !== 'S256') return invalidRequest('code_challenge_method is not S256')
+  return /^[\w-]{43}$/.test(challenge) ? undefined : invalidRequest('code_challenge is no SHA-256 in base64url')
+}
+
+function invalidRequest(description: string): Fault {
+  return { error: 'invalid_request', description }
 }
 
 function issueCode(context: ProviderContext, client: ScriptedClient, query: URLSearchParams): string {
