@@ -1,6 +1,6 @@
 import { createLogger, createRateLimiter, createRedis, type RateLimiterOptions } from '@nexus/service'
 import { captureLogs, startRedis, type CapturedLogs } from '@nexus/testing'
-import { Redis } from 'ioredis'
+import type { Redis } from 'ioredis'
 import { expect, test } from 'vitest'
 
 const fixedNow = 1_800_000_010_000
