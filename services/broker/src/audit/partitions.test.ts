@@ -29,5 +29,5 @@ test('days reach fourteen ahead and meet without a gap', () => {
   const [, days] = wantedPartitions(new Date('2028-02-28T23:30:00Z'))[1]!
   expect(days).toHaveLength(15)
   expect(days[1]!.name).toBe('audit_reads_2028_02_29')
-  for (const [index, day] of days.entries()) if (index > 0) expect(day.from).toEqual(days[index - 1]!.to)
+  expect(days.slice(1).map(({ from }) => from)).toEqual(days.slice(0, -1).map(({ to }) => to))
 })

@@ -206,7 +206,7 @@ test('[P2] metadata behind a redirect are not followed, and the failure is not k
 test('[P2] metadata of an issuer with a path are found at either place', async () => {
   const { peer, client, profile } = await openOAuthScene({ issuerPath: '/tenant' })
   peer.next('discovery', answers.text('no', { status: 404 }))
-  await expect(client.findEndpoints(profile())).resolves.toMatchObject({ issuer: `${peer.issuer}` })
+  await expect(client.findEndpoints(profile())).resolves.toMatchObject({ issuer: peer.issuer })
   expect(peer.requestsTo('discovery').map(({ path }) => path)).toEqual([
     '/tenant/.well-known/openid-configuration',
     '/.well-known/oauth-authorization-server/tenant',
