@@ -122,13 +122,13 @@ test('[C1] operations take the key in either header, and nothing else with one a
   ]
 
   for (const target of operationsPaths) {
-    const id = { 'x-request-id': 'req-12345678' }
+    const requestId = { 'x-request-id': 'req-12345678' }
     expect((await send(gateway, { target, headers: { 'x-api-key': key } })).status).toBe(200)
     expect((await send(gateway, { target, headers: { authorization: `bearer ${key}` } })).status).toBe(200)
     expect((await send(gateway, { target })).json()).toMatchObject({ code: 'missing_api_key' })
     const bodies = new Set<string>()
     for (const headers of wrong) {
-      const answer = await send(gateway, { target, headers: { ...id, ...headers } })
+      const answer = await send(gateway, { target, headers: { ...requestId, ...headers } })
       expect(answer.status, JSON.stringify(headers)).toBe(401)
       bodies.add(answer.text)
     }

@@ -149,6 +149,6 @@ test('[L3] whatever ids are thrown at the routes, the metrics keep their labels'
   for (let round = 0; round < 20; round++) await throwAtRoutes()
 
   const after = await readRoutes()
-  expect([...after].toSorted()).toEqual([...new Set([...before, '/metrics'])].toSorted())
+  expect(after).toEqual(new Set([...before, '/metrics']))
   expect([...after]).toEqual(expect.arrayContaining(['/v1/token/:id', '/auth/connect/:ticket', 'unmatched']))
 })

@@ -92,7 +92,7 @@ test('[R5] with Redis the limit is that of all Gateways together; away or silent
   expect(await openTimes(one, '203.0.113.9', 2)).toEqual([200, 200])
   expect(await openTimes(two, '203.0.113.9', 2)).toEqual([200, 429])
 
-  for (const impair of [redisServer.pause, redisServer.stop]) {
+  for (const impair of [async () => redisServer.pause(), redisServer.stop]) {
     clock.advance(60_000)
     await impair()
     expect(await openTimes(one, '203.0.113.9', 4)).toEqual([200, 200, 200, 429])

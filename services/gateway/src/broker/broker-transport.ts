@@ -12,9 +12,9 @@ export type WireRequest = {
 
 export type Transport = {
   /** @throws WireError when no whole answer came; TransportBusy when too many calls wait already. */
-  send(request: WireRequest): Promise<WireAnswer>
+  readonly send: (request: WireRequest) => Promise<WireAnswer>
   /** Lets what is in flight finish. */
-  close(): Promise<void>
+  readonly close: () => Promise<void>
 }
 
 /** Too many calls are waiting for a connection: refusing at once beats answering late. */
