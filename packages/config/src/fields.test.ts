@@ -66,19 +66,6 @@ test('cidrList', () => {
   expect(messagesFor(fields.cidrList(), ['::1,nonsense'])).toEqual(['item 2 is neither an IP address nor a CIDR block'])
 })
 
-function contains(entered: string | undefined, address: string): boolean {
-  return fields.cidrListOrFlag().parse(entered).contains(address)
-}
-
-test('cidrListOrFlag', () => {
-  expect([contains('true', '10.0.0.1'), contains('True', 'fd00::1')]).toEqual([true, true])
-  expect([contains('false', '10.0.0.1'), contains(undefined, '10.0.0.1')]).toEqual([false, false])
-  expect([contains('10.0.0.0/8', '10.0.0.1'), contains('10.0.0.0/8', '11.0.0.1')]).toEqual([true, false])
-  expect(messagesFor(fields.cidrListOrFlag(), ['yes', 'truefalse'])).toEqual([
-    'item 1 is neither an IP address nor a CIDR block',
-  ])
-})
-
 test('httpUrl', () => {
   expect(
     valuesOf(fields.httpUrl(), ['http://broker:8080', 'HTTPS://Broker.Internal:443/api/', 'http://[::1]:8080/']),

@@ -67,14 +67,6 @@ export function cidrList(defaultList = '') {
     .default(() => parseCidrs(defaultList))
 }
 
-/** Like `cidrList`, but `true` stands for every address, and `false` or nothing for none. */
-export function cidrListOrFlag() {
-  return text()
-    .transform((value) => value.replace(/^true$/i, '0.0.0.0/0,::/0').replace(/^false$/i, ''))
-    .transform(toCidrs)
-    .default(() => parseCidrs(''))
-}
-
 function toCidrs(value: string, context: z.RefinementCtx): Cidrs {
   try {
     return parseCidrs(value)
@@ -126,7 +118,7 @@ export function logLevel() {
 export const nodeEnv = oneOf(['development', 'production', 'test']).default('development')
 
 /** One of a few words, in any case. */
-export function oneOf<const T extends string>(choices: readonly T[]) {
+function oneOf<const T extends string>(choices: readonly T[]) {
   return text()
     .toLowerCase()
     .pipe(z.enum(choices, { error: `must be one of ${choices.join(', ')}` }))
