@@ -8,6 +8,9 @@ import { Problem, codeOf } from './problem.mjs'
 const outerNpm =
   /^npm_config_(workspaces?|include_workspace_root|global|location|(local_|global_)?prefix|omit|include|production|only|optional|dry_run|package_lock|package_lock_only|json)$/i
 
+// how npm was told to reach its registry; pnpm does not look at npm's variables
+const networkSettings = ['registry', 'cafile', 'proxy', 'https_proxy', 'noproxy', 'strict_ssl']
+
 const homeVariables = /^(XDG_.*_HOME|npm_config_(cache|userconfig))$/i
 
 /** @returns {NodeJS.ProcessEnv} what the commands we start see */
@@ -21,6 +24,10 @@ export function prepareEnv() {
     ...process.env,
   }
   for (const name of Object.keys(env)) if (outerNpm.test(name)) delete env[name]
+  for (const name of networkSettings) {
+    const value = env[`npm_config_${name}`]
+    if (value) env[`pnpm_config_${name}`] ??= value
+  }
   if (isWritable(findHome())) return env
 
   // containers and CI often have none: npm and pnpm keep their caches beside the toolchain then

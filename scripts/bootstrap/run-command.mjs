@@ -9,6 +9,9 @@ import { Problem, codeOf, say } from './problem.mjs'
 /** Claimed by the process that installs. */
 export const installing = join(cache, 'installing')
 
+// the defaults of npm and pnpm are made for people who wait: minutes of silence where there is no network
+const patience = ['--fetch-retries=2', '--fetch-retry-factor=2', '--fetch-retry-mintimeout=1000']
+
 const roomNeededMb = 1000
 
 /** The command that is running now. @type {import('node:child_process').ChildProcess | undefined} */
@@ -51,7 +54,7 @@ export async function runInstaller(what, command, { args, cwd, env }) {
   const seconds = () => Math.round((Date.now() - began) / 1000)
   say(`installing ${what} …`)
   const ticks = setInterval(() => say(`  still installing ${what} (${seconds()} s)`), 15_000)
-  const ended = run(command, args, { cwd, env, stdio: ['ignore', 2, 2] })
+  const ended = run(command, [...args, ...patience], { cwd, env, stdio: ['ignore', 2, 2] })
   // should we be killed, it works on: nobody else may begin until it has ended
   shareClaim(installing, running?.pid)
   const ending = await ended.finally(() => clearInterval(ticks))
