@@ -13,7 +13,8 @@ create table connections (
   account_issuer text,
   account_subject text,
   account_label text,
-  metadata jsonb not null,
+  -- json, not jsonb: given back as it came, and never longer than it came (jsonb writes 1e300 out)
+  metadata json not null,
   -- a pending connection reads as expired from here on, swept or not
   pending_until timestamptz not null,
   created_at timestamptz not null default now(),

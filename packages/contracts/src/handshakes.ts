@@ -3,9 +3,13 @@ import { line, recordId, scopeList, stateToken, timestamp, zoneName } from './pr
 
 const maxMetadataBytes = 16_384
 
+/** Of a request for a connection, in bytes: four times what its metadata may take. */
+export const connectionRequestLimit = 65_536
+
 /** The caller's own notes on a connection: a JSON object of at most 16 KiB, given back as it came. */
 export const connectionMetadata = z
-  .record(z.string(), z.json())
+  // what reaches a schema was parsed as JSON; walking it again, node by node, is work an attacker could order
+  .record(z.string(), z.unknown())
   .refine((value) => Buffer.byteLength(JSON.stringify(value)) <= maxMetadataBytes, 'must be at most 16 KiB of JSON')
 
 const request = {

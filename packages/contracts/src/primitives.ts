@@ -8,7 +8,7 @@ export const line = (max: number) =>
   z.string().min(1).max(max).regex(withoutControls, 'must not contain control characters')
 
 /** UUID of a record; Nexus makes version 7 (RFC 9562 §5.7) and accepts any. */
-export const recordId = z.uuid().describe('UUID')
+export const recordId = z.uuid().toLowerCase().describe('UUID')
 
 /** RFC 3339 in UTC, milliseconds. */
 export const timestamp = z.iso.datetime().describe('RFC 3339, UTC')

@@ -1,10 +1,8 @@
 import { parseArgs } from 'node:util'
 import { ConfigError } from '@nexus/config'
-import { runService } from '@nexus/service'
 import { ensureAuditPartitions } from './audit/ensure-at-url.ts'
 import { type Environment, migrationUrl, readMigrateConfig } from './config.ts'
 import { migrateDown, migrateUp, readMigrationStatus } from './db/migrate.ts'
-import { startBroker } from './main.ts'
 
 const help = `nexus-broker: owns the vault, the handshakes, refresh and audit of Nexus.
 
@@ -47,13 +45,19 @@ async function dispatch(args: readonly string[], env: Environment): Promise<numb
       return command === undefined ? 2 : 0
     case 'serve':
       if (rest.length > 0) throw new UsageError(`serve takes no arguments, not ${rest[0]}`)
-      await runService({ name: 'nexus-broker', start: () => startBroker(env) })
-      return 0
+      return serve(env)
     case 'migrate':
       return migrate(rest, env)
     default:
       throw new UsageError(`there is no command ${command}`)
   }
+}
+
+async function serve(env: Environment): Promise<number> {
+  // loaded when needed: migrations are run by jobs that wait for it, and use a tenth of what a Broker is made of
+  const [{ runService }, { startBroker }] = await Promise.all([import('@nexus/service'), import('./main.ts')])
+  await runService({ name: 'nexus-broker', start: () => startBroker(env) })
+  return 0
 }
 
 async function migrate([direction, ...rest]: readonly string[], env: Environment): Promise<number> {

@@ -1,5 +1,6 @@
 import {
   type Cidrs,
+  type Secret,
   apiKey,
   apiKeyList,
   booleanFlag,
@@ -58,7 +59,7 @@ const schema = z
     HTTPS_PROXY: httpUrl().optional(),
     NO_PROXY: commaList(),
     CONNECT_LINK_TTL_SECONDS: positiveInteger(3600, { min: 60, max: 604_800 }),
-    AUTH_RATE_LIMIT_PER_MINUTE: z.preprocess((value) => value ?? '600', positiveInteger(600, { min: 0 })),
+    AUTH_RATE_LIMIT_PER_MINUTE: positiveInteger(6000, { min: 0 }),
     REFRESH_LEAD_SECONDS: positiveInteger(300, { max: 86_400 }),
     LOG_LEVEL: logLevel(),
     SHUTDOWN_GRACE_SECONDS: positiveInteger(25, { max: 3600 }),
@@ -68,6 +69,13 @@ const schema = z
     const admin = config.ADMIN_API_KEY?.reveal()
     if (admin !== undefined && config.API_KEY.some((key) => key.reveal() === admin)) {
       context.addIssue({ code: 'custom', path: ['ADMIN_API_KEY'], message: 'must not be equal to an API_KEY' })
+    }
+    for (const name of findReusedSecrets(config)) {
+      context.addIssue({
+        code: 'custom',
+        path: [name],
+        message: 'must not be equal to another key: each guards something else',
+      })
     }
     const paths = [
       '/auth/connect',
@@ -80,6 +88,21 @@ const schema = z
       context.addIssue({ code: 'custom', path: ['REDIRECT_PATH'], message: 'is the path of another route' })
     }
   })
+
+type Secrets = {
+  readonly ENCRYPTION_KEY: Secret<Buffer>
+  readonly STATE_KEY: Secret<Buffer>
+  readonly API_KEY: readonly Secret<string>[]
+}
+
+/** One value for two purposes would let whoever holds the lesser one do what the greater one is for. */
+function findReusedSecrets({ ENCRYPTION_KEY, STATE_KEY, API_KEY }: Secrets): readonly string[] {
+  const bytesOf = (key: Secret<string>): Buffer => Buffer.from(key.reveal(), 'base64')
+  const master = ENCRYPTION_KEY.reveal()
+  const state = STATE_KEY.reveal()
+  const isKeyReused = API_KEY.some((key) => bytesOf(key).equals(master) || bytesOf(key).equals(state))
+  return [...(master.equals(state) ? ['STATE_KEY'] : []), ...(isKeyReused ? ['API_KEY'] : [])]
+}
 
 type ReadValues = z.output<typeof schema>
 

@@ -12,7 +12,7 @@ It is configured by environment variables; X_FILE names a file that holds X.
 Required   BROKER_BASE_URL  BROKER_API_KEY  STATE_KEY (the Broker's)
 Optional   PORT (8090)  HOST (0.0.0.0)  REDIRECT_PATH (/auth/callback, the Broker's)
            REQUIRE_BEARER (true)  ALLOW_ANONYMOUS_AGENTS (false)
-           ALLOWED_CIDRS  TRUSTED_PROXIES  AUTH_RATE_LIMIT_PER_MINUTE (600)
+           ALLOWED_CIDRS  ALLOWED_HOSTS  TRUSTED_PROXIES  AUTH_RATE_LIMIT_PER_MINUTE (600)
            STATE_KEY_RETIRED  REDIS_URL (memory://)  LOG_LEVEL (info)
            SHUTDOWN_GRACE_SECONDS (25)  NODE_ENV
 `

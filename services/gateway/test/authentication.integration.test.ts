@@ -152,7 +152,12 @@ test('[C1] a repeated Authorization header opens nothing, though Node keeps only
 test('[C3] ALLOWED_CIDRS tests the client, on every route that is not public', async () => {
   await using broker = await startScriptedBroker()
   await using gateway = await startGateway(broker, {
-    env: { ALLOWED_CIDRS: '198.51.100.0/24', TRUSTED_PROXIES: '127.0.0.0/8,10.0.0.0/8' },
+    env: {
+      ALLOWED_CIDRS: '198.51.100.0/24',
+      TRUSTED_PROXIES: '127.0.0.0/8,10.0.0.0/8',
+      // what proxies bring is refused to anonymous agents under any name that is not listed
+      ALLOWED_HOSTS: '127.0.0.1',
+    },
   })
   const refused = [
     '',

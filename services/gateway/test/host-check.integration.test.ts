@@ -25,3 +25,17 @@ test('a listed name, an address and localhost pass', async () => {
     expect((await send(gateway, { target: '/v1/providers', headers: { host } })).status, host).toBe(200)
   }
 })
+
+test('[C2] what a proxy brought is refused under a local name: it was meant for browsers', async () => {
+  await using broker = await startScriptedBroker()
+  await using gateway = await startGateway(broker, { env: { ALLOWED_HOSTS: 'nexus.internal.example' } })
+  broker.answer('GET /providers', { body: [] })
+
+  for (const header of ['x-forwarded-for', 'x-forwarded-host', 'forwarded', 'x-real-ip', 'via']) {
+    const forwarded = { [header]: '203.0.113.9' }
+    const hidden = await send(gateway, { target: '/v1/providers', headers: { host: '127.0.0.1:8090', ...forwarded } })
+    expect(hidden.status, header).toBe(403)
+    const listed = { host: 'nexus.internal.example', ...forwarded }
+    expect((await send(gateway, { target: '/v1/providers', headers: listed })).status, header).toBe(200)
+  }
+})

@@ -127,7 +127,9 @@ test('fetches and refreshes a credential, and nobody may keep the answer', async
 
 test('the Broker learns who called, by our key and never by a credential of the agent', async () => {
   await using broker = await startScriptedBroker()
-  await using gateway = await startGateway(broker, { env: { TRUSTED_PROXIES: '127.0.0.1' } })
+  await using gateway = await startGateway(broker, {
+    env: { TRUSTED_PROXIES: '127.0.0.1', ALLOWED_HOSTS: '127.0.0.1' },
+  })
   broker.answer('GET /providers', { body: [] })
 
   const answer = await send(gateway, {

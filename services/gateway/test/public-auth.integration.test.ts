@@ -14,7 +14,6 @@ test('forwards exactly these routes, as they were asked for', async () => {
     { method: 'POST', target: '/auth/connect/Ab-_9' },
     { target: `/auth/callback?code=a%2Bb%20c+d&state=${state}&iss=https%3A%2F%2Fi.example` },
     { target: `/auth/callback/google-2?error=access_denied&state=${state}` },
-    { target: '/auth/callback' },
     { method: 'POST', target: '/auth/callback', headers: form, body: `code=a%2Bb+c&state=${state}&x=%E4` },
     { method: 'POST', target: '/auth/callback/google', headers: form, body: `state=${state}` },
     { target: '/auth/assets/page.css' },
@@ -39,7 +38,8 @@ test('another REDIRECT_PATH moves the callback, dots and all', async () => {
   await using gateway = await startGateway(broker, { env: { REDIRECT_PATH: '/auth/v1.0/return' } })
   broker.answer('GET /auth/v1.0/return/google', { body: 'here' })
 
-  expect((await send(gateway, { target: '/auth/v1.0/return/google' })).text).toBe('here')
+  const target = `/auth/v1.0/return/google?state=${makeState(gateway)}`
+  expect((await send(gateway, { target })).text).toBe('here')
   expect((await send(gateway, { target: '/auth/v1x0/return' })).status).toBe(404)
   expect((await send(gateway, { target: '/auth/callback' })).status).toBe(404)
 })
@@ -197,7 +197,7 @@ test('a form is never sent twice', async () => {
   await using gateway = await startGateway(broker)
   broker.answer('POST /auth/callback', (response) => void response.socket?.destroy())
 
-  await send(gateway, { method: 'POST', target: '/auth/callback', headers: form, body: 'code=c' })
+  await send(gateway, { method: 'POST', target: '/auth/callback', headers: form, body: `state=${makeState(gateway)}` })
 
   expect(broker.requests).toHaveLength(1)
 })

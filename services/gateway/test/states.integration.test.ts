@@ -14,6 +14,8 @@ const badStates = (gateway: Gateway): readonly [string, number, Sent][] => {
     ['of another key', 400, get(`code=c&state=${payload}.${flipped}`)],
     ['without signature', 400, get(`code=c&state=${payload}`)],
     ['with an empty signature', 400, get(`code=c&state=${payload}.`)],
+    ['that is not there', 400, get('code=c')],
+    ['that is not in the form', 400, post('code=c')],
     ['empty', 400, get('code=c&state=')],
     ['with padding', 400, get(`code=c&state=${good}%3D`)],
     ['with more behind it', 400, get(`code=c&state=${good}.x`)],

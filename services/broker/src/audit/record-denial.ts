@@ -1,4 +1,4 @@
-import type { Logger, RateLimiter } from '@nexus/service'
+import { type Logger, type RateLimiter, rateLimitKey } from '@nexus/service'
 import type { Queryable } from '../db/database.ts'
 import type { Origin } from './audit-event.ts'
 import { insertAuditEvent } from './store.ts'
@@ -27,7 +27,7 @@ type DenialDeps = {
 /** Records refused calls (A2) beside their answer, which neither waits for the database nor depends on it. */
 export function createDenialRecorder({ database, createId, logger, limiter }: DenialDeps): RecordDenial {
   const record = async ({ origin, outcome, connectionId, method, route }: Denial): Promise<void> => {
-    if (!(await limiter.check(origin.address ?? '')).allowed) return
+    if (!(await limiter.check(rateLimitKey(origin.address ?? ''))).allowed) return
     const event = { event: 'access.denied', outcome, origin, connectionId, data: { method, route } } as const
     await insertAuditEvent(database, createId(), event)
   }

@@ -113,7 +113,7 @@ export async function insertPendingConnection(transaction: Queryable, connection
     insert into connections (id, zone, workspace_id, provider_id, status, scopes, metadata, pending_until)
     values (${connection.id}::uuid, ${connection.zone}::text, ${connection.workspaceId}::text,
             ${connection.providerId}::uuid, 'pending', ${connection.scopes}::text[],
-            ${JSON.stringify(connection.metadata)}::jsonb, now() + make_interval(secs => ${connection.ttlSeconds}::int))`)
+            ${JSON.stringify(connection.metadata)}::json, now() + make_interval(secs => ${connection.ttlSeconds}::int))`)
 }
 
 /**

@@ -128,8 +128,10 @@ async function conclude(
   bound: AcceptedCallback,
   conclusion: Conclusion,
 ): Promise<CallbackAnswer> {
-  await concludeHandshake(deps, bound, conclusion)
-  return returnWithError(deps.returnDomains, bound, conclusion.returnError)
+  const isConcluded = await concludeHandshake(deps, bound, conclusion)
+  return isConcluded
+    ? returnWithError(deps.returnDomains, bound, conclusion.returnError)
+    : answerAsRecorded(deps, bound)
 }
 
 /** Somebody was first: wait for what came of it and answer as they were answered (H2). */

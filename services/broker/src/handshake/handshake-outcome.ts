@@ -40,57 +40,46 @@ const storeForMs = 60_000
  * @returns false where this handshake ended otherwise; the grant is dropped then.
  */
 export function storeGrant(deps: OutcomeDeps, bound: AcceptedCallback, granted: Granted): Promise<boolean> {
-  const { attempt, origin } = bound
-  const { connectionId, providerId, zone } = attempt
+  const { attempt } = bound
+  const about = aboutOf(bound)
   const work = () =>
     deps.database.transaction(async (transaction) => {
       const recorded = await store.lockOutcome(transaction, attempt)
       if (recorded !== 'open') return recorded === 'success'
-      const activation = { connectionId, askedScopes: attempt.scopes, ...granted }
-      if (!(await activateConnection(deps, transaction, activation))) {
-        await store.updateOutcome(transaction, attempt, 'error', 'already_completed')
-        return false
-      }
-      await store.updateOutcome(transaction, attempt, 'success', undefined)
-      const event = {
-        event: 'oauth_flow_completed',
-        outcome: 'success',
-        origin,
-        zone,
-        connectionId,
-        providerId,
-      } as const
-      await recordEvent(transaction, deps.createId(), { ...event, tokenVersion: 1 })
-      return true
+      const activation = { connectionId: attempt.connectionId, askedScopes: attempt.scopes, ...granted }
+      const isActivated = await activateConnection(deps, transaction, activation)
+      const error = isActivated ? undefined : 'already_completed'
+      await store.updateOutcome(transaction, attempt, isActivated ? 'success' : 'error', error)
+      const event = isActivated
+        ? ({ event: 'oauth_flow_completed', outcome: 'success', tokenVersion: 1, ...about } as const)
+        : ({ event: 'oauth_error', outcome: 'already_completed', ...about } as const)
+      await recordEvent(transaction, deps.createId(), event)
+      return isActivated
     })
   return retryWhileAway(work, { forMs: storeForMs, onRetry: noteRetry(deps, bound, 'a grant waits to be stored') })
 }
 
-/** Ends an accepted handshake without a grant: its connection fails, with the reason. */
-export async function concludeHandshake(
+/**
+ * Ends an accepted handshake without a grant: its connection fails, with the reason.
+ * @returns false where another attempt has taken over: then it is not this one's to end.
+ */
+export function concludeHandshake(
   deps: OutcomeDeps,
   bound: AcceptedCallback,
   conclusion: Conclusion,
-): Promise<void> {
-  const { attempt, origin } = bound
+): Promise<boolean> {
+  const { attempt } = bound
   const { event, reason, returnError, data } = conclusion
   const work = () =>
     deps.database.transaction(async (transaction) => {
-      if ((await store.lockOutcome(transaction, attempt)) !== 'open') return
-      const { connectionId, providerId, zone } = attempt
+      const recorded = await store.lockOutcome(transaction, attempt)
+      if (recorded !== 'open') return recorded === 'error'
       await store.updateOutcome(transaction, attempt, 'error', returnError)
-      await failConnection(transaction, connectionId, reason)
-      await recordEvent(transaction, deps.createId(), {
-        event,
-        outcome: reason,
-        origin,
-        zone,
-        connectionId,
-        providerId,
-        data,
-      })
+      await failConnection(transaction, attempt.connectionId, reason)
+      await recordEvent(transaction, deps.createId(), { event, outcome: reason, data, ...aboutOf(bound) })
+      return true
     })
-  await retryWhileAway(work, { forMs: storeForMs, onRetry: noteRetry(deps, bound, 'an outcome waits to be stored') })
+  return retryWhileAway(work, { forMs: storeForMs, onRetry: noteRetry(deps, bound, 'an outcome waits to be stored') })
 }
 
 /** What a failed exchange means to the connection, to the app and to the audit. Codes only, no text of the provider (P5). */
@@ -105,6 +94,11 @@ export function concludeFrom(error: unknown): Conclusion {
   const isAway = error.kind === 'unavailable' || error.kind === 'address'
   const returnError = isAway ? 'provider_unavailable' : 'provider_rejected'
   return { event: 'token_exchange_failed', reason: returnError, returnError, data }
+}
+
+function aboutOf({ attempt, origin }: BoundCallback) {
+  const { zone, connectionId, providerId } = attempt
+  return { origin, zone, connectionId, providerId }
 }
 
 /** What is said while a statement waits for the database to return. */

@@ -1,4 +1,4 @@
-import { connectionRequested, consentSpecBody, idempotencyKey, noQuery } from '@nexus/contracts'
+import { connectionRequestLimit, connectionRequested, consentSpecBody, idempotencyKey, noQuery } from '@nexus/contracts'
 import {
   type ZodApp,
   installFormParser,
@@ -34,6 +34,7 @@ export function registerHandshakeRoutes(app: ZodApp, deps: HandshakeRouteDeps): 
     '/auth/consent-spec',
     {
       config: agentRoute,
+      bodyLimit: connectionRequestLimit,
       schema: {
         tags: ['handshake'],
         summary: 'Start a handshake: a pending connection and its link',

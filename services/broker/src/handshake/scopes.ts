@@ -18,6 +18,16 @@ export function decideScopes(provider: Provider, asked: readonly string[] | unde
       },
     )
   }
+  // where a nonce stands in for PKCE, it must be asked for each time (RFC 9700 §2.1.1)
+  if (provider.pkce === 'disabled' && !provider.distinctRedirectUri && !unique.includes('openid')) {
+    throw new AppError(
+      'scope_not_allowed',
+      `The profile ${provider.name} works without PKCE, so openid must be asked for.`,
+      {
+        details: { field: 'scopes', scopes: ['openid'] },
+      },
+    )
+  }
   // a separator inside a scope would turn one scope into several
   const splitting = unique.find((scope) => scope.includes(provider.scopeSeparator))
   if (splitting !== undefined) {

@@ -53,10 +53,11 @@ export async function identifyAfterExchange(
 }
 
 /**
- * After a refresh (OIDC Core §12.2). The tokens in hand may be the only ones that still work, so that keys which cannot
- * be had now do not throw them away: the ID token's claims are checked all the same, and the token is not kept.
+ * After a refresh (OIDC Core §12.2). The tokens in hand may be the only ones that still work: neither an ID token that does
+ * not verify nor keys that cannot be had now may throw them away, or the spent refresh token would be presented again (R1).
+ * Such an ID token is dropped; where only the keys are missing, its claims still say whose account it is.
  *
- * @throws ProviderError `id_token` when the ID token is wrong.
+ * @returns undefined where no ID token can say it
  */
 export async function identifyAfterRefresh(
   dependencies: IdentifyDependencies,
@@ -68,9 +69,17 @@ export async function identifyAfterRefresh(
   try {
     return { idToken, account: await verify(dependencies, provider, idToken, rules) }
   } catch (error) {
-    const isWithoutKeys = error instanceof ProviderError && error.kind !== 'id_token'
-    if (!isWithoutKeys) throw error
+    if (!(error instanceof ProviderError)) throw error
+    return error.kind === 'id_token' ? undefined : identifyWithoutKeys(idToken, rules)
+  }
+}
+
+function identifyWithoutKeys(idToken: string, rules: IdTokenRules): Identity | undefined {
+  try {
     return { idToken: undefined, account: checkUnsignedIdToken(idToken, rules) }
+  } catch (error) {
+    if (error instanceof ProviderError && error.kind === 'id_token') return undefined
+    throw error
   }
 }
 

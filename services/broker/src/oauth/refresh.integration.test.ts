@@ -122,10 +122,15 @@ test.each([
   expect(await refresh(provider, { refreshToken, account })).toEqual({ kind: 'grant_ended', error: 'account_mismatch' })
 })
 
-test('[P1] a refreshed ID token that does not verify is no success', async () => {
+test('[P1] an ID token that does not verify is dropped, and the tokens that came with it are kept', async () => {
   const { peer, provider, refresh, refreshToken, account } = await openConnectedScene()
-  peer.behave({ idToken: { signature: 'other-key' } })
-  expect(await refresh(provider, { refreshToken, account })).toMatchObject({ kind: 'transient', reason: 'id_token' })
+  peer.behave({ idToken: { signature: 'other-key' }, token: { onReuse: 'revoke-family' } })
+  const outcome = await refresh(provider, { refreshToken, account })
+  expect(outcome).toMatchObject({ kind: 'refreshed', grant: { idToken: undefined, account: undefined } })
+  // had they been thrown away, the next refresh would present a token that is spent
+  const next = outcome.kind === 'refreshed' ? (outcome.grant.refreshToken ?? '') : ''
+  expect(await refresh(provider, { refreshToken: next, account })).toMatchObject({ kind: 'refreshed' })
+  expect(peer.counts().supersededPresentations).toBe(0)
 })
 
 test('[P1] without the issuer’s keys a refresh keeps its tokens, checks the account and keeps no ID token', async () => {
@@ -142,5 +147,8 @@ test('[P1] without the issuer’s keys a refresh keeps its tokens, checks the ac
   peer.behave({ idToken: { claims: { sub: 'eve' } } })
   expect(await refresh(provider, { refreshToken, account })).toEqual({ kind: 'grant_ended', error: 'account_mismatch' })
   peer.behave({ idToken: { claims: { aud: 'other' } } })
-  expect(await refresh(provider, { refreshToken, account })).toMatchObject({ kind: 'transient', reason: 'id_token' })
+  expect(await refresh(provider, { refreshToken, account })).toMatchObject({
+    kind: 'refreshed',
+    grant: { refreshToken, idToken: undefined, account: undefined },
+  })
 })

@@ -58,6 +58,9 @@ function assertPkce(provider: Provider): void {
   if (!asksForIdToken(provider) && !provider.distinctRedirectUri) {
     refuseProfile('pkce', 'can be disabled only with the scope openid or with distinct_redirect_uri')
   }
+  if (provider.params.skipScopeOnAuth && !provider.distinctRedirectUri) {
+    refuseProfile('pkce', 'cannot be disabled together with skip_scope_on_auth: nothing would ask for the nonce')
+  }
 }
 
 function assertParameters({ params }: Provider): void {

@@ -12,6 +12,7 @@ import {
   assertCallbackNotShared,
   prepareProfile,
 } from './prepare-profile.ts'
+import { assertEndpointsStay, listChangedFields } from './profile-changes.ts'
 import { refuseProfile } from './profile-rules.ts'
 import type { Provider } from './provider.ts'
 import * as store from './store.ts'
@@ -71,13 +72,21 @@ export async function changeProvider(
 ): Promise<SavedProvider> {
   const { id } = current
   const hasClientSecret = clientSecret === undefined ? current.hasClientSecret : clientSecret !== null
-  const prepared = await prepareProfile(deps, id, input, { hasClientSecret, distinctRedirectUri })
-  return saveProfile(deps, prepared, { event: 'provider.updated', origin }, async (transaction) => {
+  // a shared callback path was decided by what one issuer promised: another issuer is asked anew (H6)
+  const isMoved = input.issuer !== current.issuer && distinctRedirectUri === false
+  const kept = { hasClientSecret, distinctRedirectUri: isMoved ? undefined : distinctRedirectUri }
+  const prepared = await prepareProfile(deps, id, input, kept)
+  const changed = listChangedFields(current, prepared.provider)
+  const fields = clientSecret === undefined ? changed : [...changed, 'client_secret']
+  return saveProfile(deps, prepared, { event: 'provider.updated', origin, fields }, async (transaction) => {
     if (!(await store.updateProvider(transaction, prepared.write, input.revision ?? current.revision))) {
       throw new AppError('revision_conflict', 'The profile was changed meanwhile; read it again and repeat the change.')
     }
-    if (input.name !== current.name && (await store.hasConnections(transaction, id))) {
-      refuseProfile('name', 'cannot change once accounts are connected; add an alias instead')
+    if (await store.hasConnections(transaction, id)) {
+      if (input.name !== current.name) {
+        refuseProfile('name', 'cannot change once accounts are connected; add an alias instead')
+      }
+      assertEndpointsStay(current, prepared.provider)
     }
     if (clientSecret !== undefined) {
       await store.updateClientSecret(transaction, deps.vault, id, clientSecret ?? undefined)
@@ -85,11 +94,18 @@ export async function changeProvider(
   })
 }
 
+type RecordedChange = {
+  readonly event: AuditEventName
+  readonly origin: Origin
+  /** Names of the fields that differ; undefined for a new profile. */
+  readonly fields?: readonly string[]
+}
+
 /** What every save does around its own statement, in one transaction. */
 async function saveProfile(
   deps: SaveProviderDeps,
   { provider, note }: PreparedProfile,
-  { event, origin }: { readonly event: AuditEventName; readonly origin: Origin },
+  { event, origin, fields }: RecordedChange,
   write: (transaction: Queryable) => Promise<void>,
 ): Promise<SavedProvider> {
   const { id, name, aliases } = provider
@@ -100,7 +116,7 @@ async function saveProfile(
       throw isUniqueViolation(error, 'provider_profiles_living_name') ? providerExists(name) : error
     })
     await writeNames(transaction, id, name, aliases)
-    const change = { event, outcome: 'success', origin, providerId: id, data: { name } }
+    const change = { event, outcome: 'success', origin, providerId: id, data: { name, ...(fields && { fields }) } }
     await recordEvent(transaction, deps.createId(), change)
   })
   return { provider: await requireProvider(deps.database, id), note }

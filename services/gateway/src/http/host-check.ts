@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import { isIP } from 'node:net'
 import { AppError, type ZodApp } from '@nexus/service'
 
@@ -6,16 +7,27 @@ import { AppError, type ZodApp } from '@nexus/service'
  * made to resolve to this machine (DNS rebinding) could else read every connection from a visitor's browser. Such a page
  * always calls under a name with a dot, so addresses, `localhost` and names without a dot are safe; others are listed.
  *
+ * A call that a proxy brought is refused too unless its name is listed: proxies often write a local name over the one
+ * that was asked for, and one that was meant for the public `/auth/*` would publish every connection.
+ *
  * @param allowedHosts - further names, as in ALLOWED_HOSTS
  */
 export function installHostCheck(app: ZodApp, allowedHosts: readonly string[]): void {
   const allowed = new Set(allowedHosts.map((host) => host.toLowerCase()))
   app.addHook('onRequest', async (request) => {
-    if (request.routeOptions.config.openTo !== 'agents' || isLocalName(request.hostname, allowed)) return
+    if (request.routeOptions.config.openTo !== 'agents') return
+    const isLocal = isLocalName(request.hostname, allowed) && !isForwarded(request.headers)
+    if (isLocal || allowed.has(request.hostname.toLowerCase())) return
     throw new AppError('forbidden', 'This host name is not allowed while agents are anonymous; see ALLOWED_HOSTS', {
       details: { setting: 'ALLOWED_HOSTS' },
     })
   })
+}
+
+const forwardingHeaders = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip', 'via']
+
+function isForwarded(headers: IncomingHttpHeaders): boolean {
+  return forwardingHeaders.some((name) => headers[name] !== undefined)
 }
 
 /** @param hostname - without port, as Fastify reads it: an IPv6 address stands in brackets */

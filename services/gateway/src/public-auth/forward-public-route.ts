@@ -10,21 +10,32 @@ export type ForwardingDeps = {
   readonly verifyState: StateSigner['verify']
 }
 
+export type PublicRoute = {
+  /**
+   * Every path this route may stand for, anchored: the request's target is compared as it was sent, so that no other
+   * spelling (encoded, absolute, with dot segments) ever becomes a path on the Broker.
+   */
+  readonly pattern: RegExp
+  readonly needsState: boolean
+}
+
 /**
  * Hands a browser's request to the same public route of the Broker, and the answer back.
  *
- * @param pattern - every path this route may stand for, anchored: the request's target is compared as it was sent, so
- * that no other spelling (encoded, absolute, with dot segments) ever becomes a path on the Broker
+ * @throws AppError `route_not_found`, `invalid_request`, `invalid_state`
  */
 export async function forwardPublicRoute(
   deps: ForwardingDeps,
-  pattern: RegExp,
+  { pattern, needsState }: PublicRoute,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   const target = readTarget(request, pattern)
   const body = readForm(request)
-  for (const state of collectStates(target.query, body)) assertSigned(state, deps)
+  const states = collectStates(target.query, body)
+  // an answer without a state belongs to nobody: not worth the Broker's time, nor a line in its audit
+  if (needsState && states.length === 0) throw new AppError('invalid_state', 'There is no state')
+  for (const state of states) assertSigned(state, deps)
 
   const method = request.method === 'POST' ? 'POST' : 'GET'
   const headers = pickRequestHeaders(request.headers)

@@ -19,9 +19,9 @@ export async function registerPublicAuth(app: ZodApp, deps: PublicAuthDeps): Pro
   const { redirectPath } = deps
   const redirectPattern = RegExp.escape(redirectPath)
   const forward =
-    (pattern: RegExp): RouteHandlerMethod =>
+    (pattern: RegExp, needsState = false): RouteHandlerMethod =>
     (request, reply) =>
-      forwardPublicRoute(deps, pattern, request, reply)
+      forwardPublicRoute(deps, { pattern, needsState }, request, reply)
   const options = { config: { public: true, answers: 'page' }, schema: { hide: true } } as const
 
   app.removeAllContentTypeParsers()
@@ -42,11 +42,11 @@ export async function registerPublicAuth(app: ZodApp, deps: PublicAuthDeps): Pro
   app.get('/auth/connect/:ticket', options, toConnect)
   app.post('/auth/connect/:ticket', options, toConnect)
 
-  const toRedirect = forward(new RegExp(`^${redirectPattern}$`))
+  const toRedirect = forward(new RegExp(`^${redirectPattern}$`), true)
   app.get(redirectPath, options, toRedirect)
   app.post(redirectPath, options, toRedirect)
 
-  const toDistinctRedirect = forward(new RegExp(`^${redirectPattern}/[a-z0-9-]{1,64}$`))
+  const toDistinctRedirect = forward(new RegExp(`^${redirectPattern}/[a-z0-9-]{1,64}$`), true)
   app.get(`${redirectPath}/:provider`, options, toDistinctRedirect)
   app.post(`${redirectPath}/:provider`, options, toDistinctRedirect)
 

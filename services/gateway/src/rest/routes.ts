@@ -3,6 +3,7 @@ import {
   connection,
   connectionList,
   connectionRequested,
+  connectionRequestLimit,
   credentialPayload,
   idempotencyKey,
   idParams,
@@ -49,6 +50,7 @@ export async function registerRestRoutes(app: ZodApp, deps: RequestConnectionDep
     '/v1/request-connection',
     {
       config,
+      bodyLimit: connectionRequestLimit,
       schema: {
         ...describeRoute('Ask for a link that connects an account', { 200: connectionRequested }),
         headers: requestHeaders,

@@ -1,0 +1,41 @@
+import { refuseProfile } from './profile-rules.ts'
+import { toProfileBody } from './profile-settings.ts'
+import type { Provider } from './provider.ts'
+
+/**
+ * Refuses to move a profile to another origin once accounts are connected: their refresh tokens and the client secret
+ * would be sent there with the next refresh, so whoever may edit profiles could collect them (the operator key reads no
+ * credential). Another path of the same origin is the provider's own business; another origin is another profile.
+ * @throws AppError `invalid_profile`
+ */
+export function assertEndpointsStay(current: Provider, next: Provider): void {
+  const known = new Set(endpointsOf(current).map(([, url]) => originOf(url)))
+  const moved = endpointsOf(next).find(([, url]) => !known.has(originOf(url)))
+  if (moved === undefined) return
+  refuseProfile(
+    moved[0],
+    'cannot move to another origin once accounts are connected: their tokens would be sent there. Register a new profile',
+  )
+}
+
+/** Where tokens and secrets go, and where the keys come from that prove who somebody is. */
+function endpointsOf(provider: Provider): readonly (readonly [string, string])[] {
+  const endpoints = { issuer: provider.issuer, token_url: provider.tokenUrl, jwks_uri: provider.jwksUri }
+  return Object.entries(endpoints).flatMap(([field, url]) => (url === undefined ? [] : [[field, url] as const]))
+}
+
+function originOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).origin : url
+}
+
+/** The names of the fields that differ, for the audit: values may be private, names are not. */
+export function listChangedFields(current: Provider, next: Provider): readonly string[] {
+  const bodies = [current, next].map((provider): Readonly<Record<string, unknown>> => ({
+    ...toProfileBody(provider, ''),
+  }))
+  const [before = {}, after = {}] = bodies
+  const derived = ['redirect_uri', 'revision', 'created_at', 'updated_at']
+  return Object.keys(after).filter(
+    (field) => !derived.includes(field) && JSON.stringify(before[field]) !== JSON.stringify(after[field]),
+  )
+}

@@ -1,0 +1,66 @@
+import { createBrowser } from '@nexus/testing'
+import { test } from '@nexus/testing/vitest'
+import { expect } from 'vitest'
+import { isApp, requestConnection, startRegisteredProvider, startTestBroker } from './harness.ts'
+
+test('[A3] once accounts are connected, their tokens cannot be sent to another origin by editing the profile', async ({
+  database,
+}) => {
+  await using broker = await startTestBroker(database)
+  await using provider = await startRegisteredProvider(broker)
+  const path = `/providers/${provider.providerId}`
+  const stolen = { issuer: null, auth_url: 'http://127.0.0.1:9/a', token_url: 'http://127.0.0.1:9/t', scopes: ['read'] }
+
+  // before the first account, a profile may still be put right
+  expect((await broker.send('PATCH', path, { body: { description: 'ours' } })).status).toBe(200)
+  const { authUrl } = await requestConnection(broker)
+  await createBrowser().open(authUrl, { stopAt: isApp })
+
+  const moved = await broker.send('PATCH', path, { body: stolen })
+  expect(moved.status).toBe(422)
+  expect(moved.body).toMatchObject({ code: 'invalid_profile', details: { field: 'token_url' } })
+  const issuer = await broker.send('PATCH', path, { body: { issuer: 'http://127.0.0.1:9' } })
+  expect(issuer.body).toMatchObject({ code: 'invalid_profile', details: { field: 'issuer' } })
+
+  const harmless = await broker.send('PATCH', path, {
+    body: { scopes: ['openid', 'read', 'write'], description: null },
+  })
+  expect(harmless.status).toBe(200)
+  const audit = await broker.get<{ events: { data: unknown }[] }>('/audit?event_type=provider.updated&limit=1')
+  expect(audit.body.events[0]?.data).toEqual({ name: 'scripted', fields: ['description', 'scopes'] })
+})
+
+test('an id is the same in whatever case it is written', async ({ database }) => {
+  await using broker = await startTestBroker(database)
+  await using _provider = await startRegisteredProvider(broker, { name: 'cased' })
+  const { authUrl, connection_id } = await requestConnection(broker, { provider_name: 'cased' })
+  await createBrowser().open(authUrl, { stopAt: isApp })
+  const id = connection_id.toUpperCase()
+
+  expect((await broker.get(`/connections/${id}`)).status).toBe(200)
+  expect((await broker.get(`/connections/${id}/token`)).status).toBe(200)
+  expect((await broker.post(`/connections/${id}/refresh`)).status).toBe(200)
+})
+
+test('[H5] without PKCE and without a path of its own, openid must be asked for each time', async ({ database }) => {
+  await using broker = await startTestBroker(database)
+  const profile = { pkce: 'disabled', distinct_redirect_uri: false, scopes: ['openid', 'read'] }
+  await using _provider = await startRegisteredProvider(broker, { name: 'old-style', profile })
+
+  const spec = { workspace_id: 'u', provider_name: 'old-style' }
+  expect((await broker.post('/auth/consent-spec', { ...spec, scopes: ['read'] })).body).toMatchObject({
+    code: 'scope_not_allowed',
+    details: { scopes: ['openid'] },
+  })
+  expect((await broker.post('/auth/consent-spec', spec)).status).toBe(200)
+})
+
+test('metadata comes back as it went in, however its numbers are written', async ({ database }) => {
+  await using broker = await startTestBroker(database)
+  await using _provider = await startRegisteredProvider(broker, { name: 'numbers' })
+  const metadata = { big: 1e300, nested: [[1e300]], text: 'ü' }
+  const { connection_id } = await requestConnection(broker, { provider_name: 'numbers', metadata })
+  const answer = await broker.get<{ metadata: unknown }>(`/connections/${connection_id}`)
+  expect(answer.body.metadata).toEqual(metadata)
+  expect(answer.text.length).toBeLessThan(2_000)
+})
