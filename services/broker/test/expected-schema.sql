@@ -1,0 +1,182 @@
+create table audit_events (
+  id uuid not null,
+  at timestamp with time zone not null,
+  event text not null,
+  outcome text not null,
+  zone text,
+  actor_kind text not null,
+  actor_id text,
+  connection_id uuid,
+  provider_id uuid,
+  token_version integer,
+  address text,
+  user_agent text,
+  request_id text,
+  data jsonb not null default '{}'::jsonb,
+  constraint audit_events_actor_kind_check CHECK ((actor_kind = ANY (ARRAY['agent'::text, 'operator'::text, 'gateway'::text, 'browser'::text, 'system'::text]))),
+  constraint audit_events_pkey PRIMARY KEY (at, id)
+) partition by RANGE (at);
+CREATE INDEX audit_events_connection ON ONLY public.audit_events USING btree (connection_id, at DESC);
+CREATE INDEX audit_events_event ON ONLY public.audit_events USING btree (event, at DESC);
+
+create table audit_reads (
+  id uuid not null,
+  at timestamp with time zone not null,
+  event text not null,
+  outcome text not null,
+  zone text,
+  actor_kind text not null,
+  actor_id text,
+  connection_id uuid,
+  provider_id uuid,
+  token_version integer,
+  address text,
+  user_agent text,
+  request_id text,
+  data jsonb not null default '{}'::jsonb,
+  constraint audit_events_actor_kind_check CHECK ((actor_kind = ANY (ARRAY['agent'::text, 'operator'::text, 'gateway'::text, 'browser'::text, 'system'::text]))),
+  constraint audit_reads_pkey PRIMARY KEY (at, id)
+) partition by RANGE (at);
+CREATE INDEX audit_reads_connection ON ONLY public.audit_reads USING btree (connection_id, at DESC);
+CREATE INDEX audit_reads_event ON ONLY public.audit_reads USING btree (event, at DESC);
+
+create table connections (
+  id uuid not null,
+  zone text not null,
+  workspace_id text not null,
+  provider_id uuid not null,
+  status text not null,
+  status_reason text,
+  scopes text[] not null,
+  granted_scopes text[],
+  account_issuer text,
+  account_subject text,
+  account_label text,
+  metadata json not null,
+  pending_until timestamp with time zone not null,
+  created_at timestamp with time zone not null default now(),
+  updated_at timestamp with time zone not null default now(),
+  last_used_at timestamp with time zone,
+  constraint connections_pkey PRIMARY KEY (id),
+  constraint connections_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES provider_profiles(id),
+  constraint connections_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'active'::text, 'attention_required'::text, 'failed'::text, 'expired'::text, 'revoked'::text])))
+) with (fillfactor=85);
+CREATE INDEX connections_created ON public.connections USING btree (created_at, id);
+CREATE INDEX connections_pending ON public.connections USING btree (pending_until) WHERE (status = 'pending'::text);
+CREATE INDEX connections_provider ON public.connections USING btree (provider_id, created_at, id);
+CREATE INDEX connections_workspace ON public.connections USING btree (workspace_id, created_at, id);
+
+create table encryption_keys (
+  key_id bytea not null,
+  canary bytea not null,
+  created_at timestamp with time zone not null default now(),
+  retired_at timestamp with time zone,
+  constraint encryption_keys_key_id_check CHECK ((octet_length(key_id) = 4)),
+  constraint encryption_keys_pkey PRIMARY KEY (key_id)
+);
+
+create table handshake_attempts (
+  id uuid not null,
+  handshake_id uuid not null,
+  jti_hash bytea not null,
+  cookie_hash bytea not null,
+  redirect_uri text not null,
+  secrets bytea,
+  key_id bytea,
+  expires_at timestamp with time zone not null,
+  consumed_at timestamp with time zone,
+  created_at timestamp with time zone not null default now(),
+  constraint handshake_attempts_check CHECK (((secrets IS NULL) = (key_id IS NULL))),
+  constraint handshake_attempts_handshake_id_fkey FOREIGN KEY (handshake_id) REFERENCES handshakes(id) ON DELETE CASCADE,
+  constraint handshake_attempts_jti_hash_key UNIQUE (jti_hash),
+  constraint handshake_attempts_pkey PRIMARY KEY (id)
+);
+CREATE INDEX handshake_attempts_handshake ON public.handshake_attempts USING btree (handshake_id, created_at);
+CREATE INDEX handshake_attempts_key_id ON public.handshake_attempts USING btree (key_id);
+
+create table handshakes (
+  id uuid not null,
+  connection_id uuid not null,
+  purpose text not null,
+  ticket_hash bytea not null,
+  return_url text,
+  profile_digest bytea not null,
+  expires_at timestamp with time zone not null,
+  acceptance_id uuid,
+  accepted_at timestamp with time zone,
+  outcome text,
+  outcome_error text,
+  created_at timestamp with time zone not null default now(),
+  constraint handshakes_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connections(id) ON DELETE CASCADE,
+  constraint handshakes_outcome_check CHECK ((outcome = ANY (ARRAY['success'::text, 'error'::text]))),
+  constraint handshakes_pkey PRIMARY KEY (id),
+  constraint handshakes_purpose_check CHECK ((purpose = ANY (ARRAY['oauth'::text, 'capture'::text, 'reconnect'::text]))),
+  constraint handshakes_ticket_hash_key UNIQUE (ticket_hash)
+);
+CREATE INDEX handshakes_connection ON public.handshakes USING btree (connection_id);
+CREATE INDEX handshakes_expires ON public.handshakes USING btree (expires_at);
+
+create table idempotency_keys (
+  caller text not null,
+  key_hash bytea not null,
+  body_hash bytea not null,
+  connection_id uuid not null,
+  created_at timestamp with time zone not null default now(),
+  constraint idempotency_keys_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connections(id) ON DELETE CASCADE,
+  constraint idempotency_keys_pkey PRIMARY KEY (caller, key_hash)
+);
+CREATE INDEX idempotency_keys_created ON public.idempotency_keys USING btree (created_at);
+
+create table provider_aliases (
+  alias text not null,
+  provider_id uuid not null,
+  constraint provider_aliases_alias_check CHECK ((alias = lower(alias))),
+  constraint provider_aliases_pkey PRIMARY KEY (alias),
+  constraint provider_aliases_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES provider_profiles(id) ON DELETE CASCADE
+);
+CREATE INDEX provider_aliases_provider_id ON public.provider_aliases USING btree (provider_id);
+
+create table provider_profiles (
+  id uuid not null,
+  name text not null,
+  auth_type text not null,
+  zones text[] not null default '{}'::text[],
+  settings jsonb not null,
+  client_secret bytea,
+  client_secret_version integer not null default 0,
+  key_id bytea,
+  revision integer not null default 1,
+  created_at timestamp with time zone not null default now(),
+  updated_at timestamp with time zone not null default now(),
+  deleted_at timestamp with time zone,
+  constraint provider_profiles_check CHECK (((client_secret IS NULL) = (key_id IS NULL))),
+  constraint provider_profiles_pkey PRIMARY KEY (id)
+);
+CREATE INDEX provider_profiles_key_id ON public.provider_profiles USING btree (key_id);
+CREATE UNIQUE INDEX provider_profiles_living_name ON public.provider_profiles USING btree (name) WHERE (deleted_at IS NULL);
+
+create table tokens (
+  connection_id uuid not null,
+  provider_id uuid not null,
+  credentials bytea not null,
+  key_id bytea not null,
+  version integer not null,
+  has_refresh_token boolean not null,
+  issued_at timestamp with time zone not null,
+  expires_at timestamp with time zone,
+  refresh_at timestamp with time zone,
+  next_attempt_at timestamp with time zone,
+  last_refresh_at timestamp with time zone,
+  failure_count integer not null default 0,
+  lease_owner uuid,
+  lease_until timestamp with time zone,
+  lease_epoch bigint not null default 0,
+  sent_epoch bigint,
+  sent_at timestamp with time zone,
+  constraint tokens_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connections(id) ON DELETE CASCADE,
+  constraint tokens_pkey PRIMARY KEY (connection_id),
+  constraint tokens_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES provider_profiles(id)
+) with (fillfactor=70, autovacuum_vacuum_scale_factor=0.02);
+CREATE INDEX tokens_due ON public.tokens USING btree (provider_id, refresh_at) WHERE (refresh_at IS NOT NULL);
+CREATE INDEX tokens_key_id ON public.tokens USING btree (key_id);
+CREATE INDEX tokens_sent ON public.tokens USING btree (sent_at) WHERE (sent_epoch IS NOT NULL);

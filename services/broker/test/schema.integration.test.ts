@@ -1,0 +1,33 @@
+import { createTestDatabase } from '@nexus/testing'
+import { test } from '@nexus/testing/vitest'
+import { expect, inject } from 'vitest'
+import { callCommand } from './broker-command.ts'
+import { dumpSchema } from './schema-dump.ts'
+
+test('the migrations make the schema of expected-schema.sql; vitest -u writes it anew', async ({ database }) => {
+  await expect(await dumpSchema(database.pool)).toMatchFileSnapshot('expected-schema.sql')
+})
+
+test('undone and done again, the migrations make the same schema', async ({ database }) => {
+  const again = await createTestDatabase(inject('postgresUrl'))
+  await using _ = { [Symbol.asyncDispose]: again.drop }
+  const migrate = (...args: string[]) => callCommand(['migrate', ...args], { DATABASE_URL: again.url })
+  for (const args of [['up'], ['down', '--count', '99', '--yes'], ['up']]) {
+    expect((await migrate(...args)).exitCode).toBe(0)
+  }
+  expect(await dumpSchema(again.pool)).toBe(await dumpSchema(database.pool))
+})
+
+test('every sealed column has an indexed key id beside it', async ({ database }) => {
+  const { rows } = await database.pool.query<{ name: string; indexed: boolean }>(
+    `select t.relname as name,
+            exists (select from pg_index i join pg_attribute k on k.attrelid = t.oid and k.attnum = i.indkey[0]
+                     where i.indrelid = t.oid and k.attname = 'key_id') as indexed
+       from pg_class t join pg_attribute a on a.attrelid = t.oid
+      where t.relnamespace = 'public'::regnamespace and t.relkind = 'r' and a.attname = 'key_id'
+      order by t.relname`,
+  )
+  expect(rows).toEqual(
+    ['encryption_keys', 'handshake_attempts', 'provider_profiles', 'tokens'].map((name) => ({ name, indexed: true })),
+  )
+})
