@@ -19,6 +19,8 @@ import { readToken, spawnTestBroker } from './harness.ts'
 /** As if the acceptance had been a while ago: then whoever made it has died. */
 const passGrace = `update handshakes set accepted_at = accepted_at - interval '2 minutes' where connection_id = $1`
 
+const failed = 'the code exchange failed'
+
 /** Opens the link again and finishes: what the person does after a page that asks for it. */
 async function finishAgain({ authUrl }: Pick<Journey, 'authUrl'>) {
   const departure = await openLink(authUrl)
@@ -78,6 +80,25 @@ test('[R2] a Broker that was only slow does not undo what came after it', async 
   expect((await readToken(broker, journey.connection_id)).body.access_token).toBe(stored.access_token)
   const completed = (await auditOf(broker, journey.connection_id)).filter((line) => line.startsWith('oauth_flow'))
   expect(completed).toHaveLength(1)
+})
+
+test('[R2] a Broker that was only slow cannot fail what came after it', async ({ broker, database }) => {
+  const provider = await openProvider(broker)
+  const journey = await travel(broker, provider)
+  const failing = answers.createGate('after', answers.oauthError('invalid_grant'))
+  const granting = answers.createGate('after')
+  provider.next('token', failing.step, granting.step)
+  const slow = arrive(journey)
+  await failing.arrived
+  await database.pool.query(passGrace, [journey.connection_id])
+  const again = finishAgain(journey)
+  await granting.arrived
+
+  failing.open()
+  await broker.logs.waitFor((line) => line['connection_id'] === journey.connection_id && line['msg'] === failed)
+  granting.open()
+  for (const landing of [await again, returned(await slow)]) expect(landing).toMatchObject({ status: 'success' })
+  expect(await connectionOf(broker, journey.connection_id)).toMatchObject({ status: 'active' })
 })
 
 test(

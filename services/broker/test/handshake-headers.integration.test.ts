@@ -147,8 +147,10 @@ test('[H9] codes, states, tickets, cookies and verifiers never reach a log', asy
   expect(secrets.length).toBeGreaterThan(30)
   for (const secret of secrets) {
     expect(secret.length).toBeGreaterThan(20)
-    expect(logged.includes(secret), `logged: ${secret}`).toBe(false)
-    expect(logged.includes(encodeURIComponent(secret)), `logged, encoded: ${secret}`).toBe(false)
+    // a piece of one is too much already
+    for (const piece of [secret.slice(0, 20), secret.slice(-20), encodeURIComponent(secret)]) {
+      expect(logged.includes(piece), `logged: ${piece} of ${secret}`).toBe(false)
+    }
   }
 })
 

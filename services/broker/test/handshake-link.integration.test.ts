@@ -85,15 +85,21 @@ test('[H4] however many open a link at once, ten attempts live', async ({ broker
   expect(provider.requestsTo('token')).toHaveLength(1)
 })
 
-test('[H4] a link that was used, or whose connection was refused, says that it is done', async ({ broker }) => {
+test('[H4] a link that was used, or refused, says from then on that it is done', async ({ broker, database }) => {
   for (const error of [undefined, 'access_denied']) {
     const provider = await openProvider(broker, { provider: { behaviour: { authorization: { error } } } })
     const journey = await travel(broker, provider)
     await arrive(journey)
-    const page = await send(journey.authUrl)
-    expect(page).toMatchObject({ status: 410, location: undefined })
-    expect(page.text).toContain('already done')
-    expect(page.headers.has('set-cookie')).toBe(false)
+    for (const age of ['0 seconds', '10 minutes']) {
+      await database.pool.query('update handshakes set accepted_at = now() - $2::interval where connection_id = $1', [
+        journey.connection_id,
+        age,
+      ])
+      const page = await send(journey.authUrl)
+      expect(page).toMatchObject({ status: 410, location: undefined })
+      expect(page.text).toContain('already done')
+      expect(page.headers.has('set-cookie')).toBe(false)
+    }
   }
 })
 
@@ -163,6 +169,7 @@ test('[H3] a callback for a connection that expired is sent back at once, and to
   expect(performance.now() - startedAt).toBeLessThan(5_000)
   expect(provider.requestsTo('token')).toEqual([])
   expect(await connectionOf(broker, journey.connection_id)).toMatchObject({ status: 'expired' })
+  expect((await send(journey.authUrl)).text).toContain('has expired')
 })
 
 test.for(['active', 'failed', 'revoked', 'attention_required'])(
