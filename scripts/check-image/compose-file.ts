@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { join } from 'node:path'
+import { parse } from 'yaml'
 
 export type ComposeService = {
   readonly environment?: Readonly<Record<string, string>>
@@ -29,11 +29,8 @@ export type Variables = Readonly<Record<string, string>>
 export type Variable = { readonly name: string; readonly isRequired: boolean }
 
 export function readCompose(repository: string): ComposeFile {
-  // the YAML reader that came with Fastify's OpenAPI plugin, in the version that the lockfile pins
-  const fromService = createRequire(join(repository, 'packages/service/package.json'))
-  const fromSwagger = createRequire(fromService.resolve('@fastify/swagger'))
-  const yaml: { parse: (text: string, options: object) => ComposeFile } = fromSwagger('yaml')
-  return yaml.parse(readFileSync(join(repository, 'docker-compose.yml'), 'utf8'), { merge: true })
+  const compose: ComposeFile = parse(readFileSync(join(repository, 'docker-compose.yml'), 'utf8'), { merge: true })
+  return compose
 }
 
 const reference = /\$\$|\$\{(\w+)(?:(:?[-?])([^}]*))?\}/g

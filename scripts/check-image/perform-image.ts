@@ -183,24 +183,30 @@ export function listFiles(folder: string): readonly string[] {
     .map((entry) => join(entry.parentPath, entry.name))
 }
 
-const installs = /^(?:npm ci|\/\S+\/pnpm install) /
+// what installs, and what loads the code once to keep it compiled
+const performable = /^(?:(?:npm ci|\/\S+\/pnpm install) |node services\/\S+\.ts --help$)/
 // takes away what the base image brought, which is not here
 const trimsTheBase = /^rm -rf(?: \/(?:usr\/local|opt)\/\S+)+$/
 
 function run({ flags, text }: Instruction, image: Draft): void {
   if (trimsTheBase.test(text)) return
-  if (!installs.test(text) || Object.keys(flags).length > 0) {
+  if (!performable.test(text) || Object.keys(flags).length > 0) {
     throw new Error(`this script does not know how to perform RUN ${text}`)
   }
   const command = text.replaceAll(/(?<=^|\s)\/(?=\S)/g, `${image.root}/`)
   const done = spawnSync('/bin/sh', ['-ec', command], {
     cwd: join(image.root, image.workdir),
     // no NODE_ENV of ours: only what the image sets may shape it
-    env: { ...process.env, NODE_ENV: undefined, CI: '1', ...image.env },
+    env: { ...process.env, NODE_ENV: undefined, CI: '1', ...envInside(image) },
     stdio: ['ignore', 'pipe', 'pipe'],
     encoding: 'utf8',
   })
   if (done.status !== 0) throw new Error(`RUN ${text} failed:\n${done.stdout}${done.stderr}`)
+}
+
+/** The image's variables, with its own paths where they are on this machine. */
+export function envInside({ root, env }: Pick<Image, 'root' | 'env'>): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(env).map(([name, value]) => [name, value.replace(/^\//, `${root}/`)]))
 }
 
 function describe(error: unknown): string {

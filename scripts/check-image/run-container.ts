@@ -2,7 +2,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Image } from './perform-image.ts'
+import { type Image, envInside } from './perform-image.ts'
 
 type Environment = Readonly<Record<string, string>>
 
@@ -74,7 +74,7 @@ function spawnInside(image: Image, command: readonly string[], env: Environment)
   return spawn(process.execPath, inside, {
     cwd: join(image.root, image.workdir),
     // nothing of ours leaks in: the image's own variables, and what it is started with
-    env: { PATH: process.env['PATH'], ...image.env, ...env },
+    env: { PATH: process.env['PATH'], ...envInside(image), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     ...findAccount(image),
   })
