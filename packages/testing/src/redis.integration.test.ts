@@ -34,11 +34,11 @@ test.each([
   await redis.stop()
   await expect(client.get('a')).rejects.toThrow('max retries per request')
   await redis.start()
-  await expect.poll(() => client.ping().catch(String)).toBe('PONG')
+  await expect.poll(() => client.ping().catch(String), { timeout: 10_000 }).toBe('PONG')
   redis.pause()
   await expect(client.ping()).rejects.toThrow('timed out')
   redis.resume()
-  await expect.poll(() => client.ping().catch(String)).toBe('PONG')
+  await expect.poll(() => client.ping().catch(String), { timeout: 10_000 }).toBe('PONG')
 })
 
 test('two files never share a database of a server that is given', async () => {

@@ -84,7 +84,7 @@ test('[R5] with Redis the limit is that of all Gateways together; away or silent
   await using broker = await startScriptedBroker()
   const clock = createManualClock()
   const handles = [connect(redisServer.url), connect(redisServer.url)] as const
-  for (const handle of handles) await expect.poll(() => handle.ping()).toBe(true)
+  for (const handle of handles) await expect.poll(() => handle.ping(), { timeout: 10_000 }).toBe(true)
   await using one = await startGateway(broker, { env: limited, now: clock.now, redis: handles[0] })
   await using two = await startGateway(broker, { env: limited, now: clock.now, redis: handles[1] })
   broker.answer('GET /auth/connect/ticket', { body: 'page' })
