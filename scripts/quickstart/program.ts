@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { endChild, hasEnded, leash } from '@nexus/testing/process-leash'
 
@@ -28,7 +29,7 @@ export type Program = AsyncDisposable & {
 
 // the rest of the environment is the person's: a PORT or an API_KEY of another project must not end up in here
 const machineSettings =
-  /^(PATH|HOME|TMPDIR|TZ|LANG|LC_\w+|NODE_COMPILE_CACHE|LOG_LEVEL|NODE_EXTRA_CA_CERTS|NODE_USE_SYSTEM_CA|SSL_CERT_(FILE|DIR)|HTTPS_PROXY|NO_PROXY)$/
+  /^(PATH|HOME|TMPDIR|TZ|LANG|LC_\w+|NODE_EXTRA_CA_CERTS|NODE_USE_SYSTEM_CA|SSL_CERT_(FILE|DIR)|HTTPS_PROXY|NO_PROXY)$/
 
 const patienceMs = 60_000
 const tailLines = 15
@@ -39,7 +40,14 @@ export const startProgram = (options: ProgramOptions): Program => {
   const log = openSync(options.logFile, 'w', 0o600)
   // a session of its own: a Ctrl-C in the terminal is for us, and we stop things in their order
   const child = spawn(process.execPath, [options.entry, ...(options.args ?? [])], {
-    env: { ...Object.fromEntries(inherited), ...options.env },
+    env: {
+      ...Object.fromEntries(inherited),
+      // quieter logs would not say that the service is up
+      LOG_LEVEL: /^(trace|debug)$/.test(process.env['LOG_LEVEL'] ?? '') ? process.env['LOG_LEVEL'] : 'info',
+      // compiled code kept from one start to the next, where nobody else may put any
+      NODE_COMPILE_CACHE: join(dirname(options.logFile), '..', 'compile-cache'),
+      ...options.env,
+    },
     stdio: ['ignore', log, log],
     detached: true,
   })
@@ -67,15 +75,20 @@ const watch = async (child: ChildProcess, options: ProgramOptions, life: { isSto
 
 const waitUntilReady = async (child: ChildProcess, options: ProgramOptions, signal: AbortSignal): Promise<void> => {
   const deadline = performance.now() + patienceMs
-  while (!(await answers(options.readyUrl))) {
+  while (!(saysItIsUp(options.logFile) && (await answers(options.readyUrl)))) {
     signal.throwIfAborted()
     if (hasEnded(child)) throw describeEnd('did not start', options)
     if (performance.now() > deadline) throw describeEnd(`was not ready after ${patienceMs / 1000} s`, options)
     await sleep(50)
   }
-  // another program may have taken the port and answer in its place
   if (hasEnded(child)) throw describeEnd('did not start', options)
 }
+
+/**
+ * In its own log, which nobody else writes: another user of this machine may have taken the port first, answer there in
+ * its place, and be sent the operator key.
+ */
+const saysItIsUp = (logFile: string): boolean => /"msg":"nexus-[a-z]+ is up"/.test(readFileSync(logFile, 'utf8'))
 
 const answers = async (url: string): Promise<boolean> => {
   try {

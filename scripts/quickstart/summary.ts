@@ -37,6 +37,7 @@ export const describeNexus = ({ facts, activeConnection, dataDir, took }: Summar
     ...earlier,
     '',
     dim(`Broker ${broker} (internal) · keys ${folder}/keys.env · logs ${folder}/logs`),
+    dim('For trying out: every user of this machine can use these connections, since agents have no tokens yet.'),
     dim(`Ctrl-C stops it all; the data stays in ${folder} for the next start.`),
     '',
     '',
