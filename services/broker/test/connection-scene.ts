@@ -1,13 +1,18 @@
-import { createBrowser } from '@nexus/testing'
+import { type Browser, createBrowser } from '@nexus/testing'
 import { type Client, isApp, requestConnection } from './harness.ts'
 import { type ProviderOptions, type Scripted, openProvider } from './handshake-scene.ts'
 
 type Fields = Readonly<Record<string, unknown>>
 
 /** Somebody connects an account at the provider. @returns the id of the active connection */
-export async function connect(broker: Client, provider: { readonly name: string }, spec: Fields = {}): Promise<string> {
+export async function connect(
+  broker: Client,
+  provider: { readonly name: string },
+  spec: Fields = {},
+  browser: Browser = createBrowser(),
+): Promise<string> {
   const { authUrl, connection_id } = await requestConnection(broker, { provider_name: provider.name, ...spec })
-  const { url } = await createBrowser().open(authUrl, { stopAt: isApp })
+  const { url } = await browser.open(authUrl, { stopAt: isApp })
   if (url.searchParams.get('status') !== 'success') throw new Error(`the account was not connected: ${url.href}`)
   return connection_id
 }
