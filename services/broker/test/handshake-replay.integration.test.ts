@@ -18,6 +18,8 @@ import {
 import { type Client, readToken, spawnTestBroker } from './harness.ts'
 
 const many = 50
+// two processes have to start, on machines that do other things too
+const timeout = 60_000
 
 /** Two Brokers in processes of their own behind one public origin. */
 const test = base.extend('pair', { scope: 'file' }, async ({ database }, { onCleanup }) => {
@@ -51,28 +53,29 @@ async function expectOneGrant(broker: Client, provider: Scripted, { callback, co
   expect(completed).toEqual(['oauth_flow_completed success'])
 }
 
-test('[H2] of 50 identical callbacks over two Brokers one sends the code, and all land alike', async ({
-  pair,
-  database,
-}) => {
-  const provider = await openProvider(pair[0])
-  const journey = await travel(pair[0], provider)
-  const held = await holdHandshake(database, journey.connection_id)
-  const landing = storm(pair, journey, () => journey.cookie)
-  await held.waitForOthers(12)
-  await held.release()
-  for (const arrival of await landing) {
-    expect(returned(arrival)).toEqual({
-      from: 'app',
-      status: 'success',
-      connection_id: journey.connection_id,
-      provider: provider.name,
-    })
-  }
-  await expectOneGrant(pair[1], provider, journey)
-})
+test(
+  '[H2] of 50 identical callbacks over two Brokers one sends the code, and all land alike',
+  { timeout },
+  async ({ pair, database }) => {
+    const provider = await openProvider(pair[0])
+    const journey = await travel(pair[0], provider)
+    const held = await holdHandshake(database, journey.connection_id)
+    const landing = storm(pair, journey, () => journey.cookie)
+    await held.waitForOthers(12)
+    await held.release()
+    for (const arrival of await landing) {
+      expect(returned(arrival)).toEqual({
+        from: 'app',
+        status: 'success',
+        connection_id: journey.connection_id,
+        provider: provider.name,
+      })
+    }
+    await expectOneGrant(pair[1], provider, journey)
+  },
+)
 
-test('[H2] without the cookie 49 of them end on a harmless page', async ({ pair }) => {
+test('[H2] without the cookie 49 of them end on a harmless page', { timeout }, async ({ pair }) => {
   const provider = await openProvider(pair[0])
   const journey = await travel(pair[0], provider)
   const person = 23
@@ -88,7 +91,7 @@ test('[H2] without the cookie 49 of them end on a harmless page', async ({ pair 
   await expectOneGrant(pair[1], provider, journey)
 })
 
-test('[H2] where the exchange fails, all 50 land on the same error', async ({ pair }) => {
+test('[H2] where the exchange fails, all 50 land on the same error', { timeout }, async ({ pair }) => {
   const provider = await openProvider(pair[0])
   const journey = await travel(pair[0], provider)
   provider.next('token', answers.oauthError('invalid_grant'))
@@ -99,7 +102,7 @@ test('[H2] where the exchange fails, all 50 land on the same error', async ({ pa
   expect(await connectionOf(pair[1], journey.connection_id)).toMatchObject({ status: 'failed' })
 })
 
-test('[H2] the attempts of one link on two Brokers at once make one grant', async ({ pair }) => {
+test('[H2] the attempts of one link on two Brokers at once make one grant', { timeout }, async ({ pair }) => {
   const [first, second] = pair
   const provider = await openProvider(first)
   const journeys = await Promise.all(Array.from({ length: 4 }, () => travel(first, provider)))
