@@ -1,0 +1,171 @@
+import { randomUUID } from 'node:crypto'
+import { type TestDatabase, createTestDatabase } from '@nexus/testing'
+import { expect, inject, onTestFinished } from 'vitest'
+import { ensurePartitions } from '../src/audit/partitions.ts'
+import { openDatabase } from '../src/db/database.ts'
+import { makeKeys, requestConnection, startTestBroker } from './harness.ts'
+import { openLink, openProvider, test } from './handshake-scene.ts'
+
+const dayMs = 86_400_000
+
+async function partitionsOf(pool: TestDatabase['pool'], parent: string): Promise<readonly string[]> {
+  const { rows } = await pool.query<{ name: string }>(
+    'select inhrelid::regclass::text as name from pg_inherits where inhparent = $1::regclass order by 1',
+    [parent],
+  )
+  return rows.map(({ name }) => name)
+}
+
+/** Starts a Broker and stops it: what it sweeps, it sweeps at its start. */
+async function sweep(database: Pick<TestDatabase, 'url'>): Promise<void> {
+  await (await startTestBroker(database))[Symbol.asyncDispose]()
+}
+
+const stamp = (time: number): string => new Date(time).toISOString().slice(0, 10).replaceAll('-', '_')
+
+test('partitions are made three months and fourteen days ahead, and both tables take rows to their end', async ({
+  database,
+}) => {
+  const days = await partitionsOf(database.pool, 'audit_reads')
+  expect(days).toHaveLength(15)
+  const first = Date.parse((days[0] ?? '').slice('audit_reads_'.length).replaceAll('_', '-'))
+  expect(Math.abs(Date.now() - first), 'the first one is today').toBeLessThan(2 * dayMs)
+  expect(days).toEqual(days.map((_, n) => `audit_reads_${stamp(first + n * dayMs)}`))
+  expect(await partitionsOf(database.pool, 'audit_events')).toHaveLength(4)
+  for (const [table, ahead] of [
+    ['audit_reads', '14 days'],
+    ['audit_events', '85 days'],
+  ]) {
+    await database.pool.query(
+      `insert into ${table} (id, at, event, outcome, actor_kind) values ($1, now() + $2::interval, 'x', 'x', 'system')`,
+      [randomUUID(), ahead],
+    )
+  }
+})
+
+test('partitions that are missing are made at the start, by any number of Brokers at once', async ({ database }) => {
+  const before = await partitionsOf(database.pool, 'audit_reads')
+  for (const name of before.slice(3, 9)) await database.pool.query(`drop table ${name}`)
+  const pools = Array.from({ length: 4 }, () =>
+    openDatabase({
+      url: database.url,
+      maxConnections: 1,
+      statementTimeoutMs: 10_000,
+      applicationName: 'nexus-test',
+      keepsPrepared: false,
+      onIdleError: () => undefined,
+    }),
+  )
+  onTestFinished(async () => void (await Promise.all(pools.map((pool) => pool.close()))))
+  const made = await Promise.all(pools.map((pool) => ensurePartitions(pool)))
+  expect(made.flat().toSorted()).toEqual(before.slice(3, 9))
+  expect(await partitionsOf(database.pool, 'audit_reads')).toEqual(before)
+})
+
+test('readiness warns when partitions run out, and the metric counts the days', async () => {
+  const database = await createTestDatabase(inject('postgresUrl'), inject('postgresTemplate'))
+  onTestFinished(database.drop)
+  // a table in the place of a partition keeps the sweeper from making it
+  for (const name of (await partitionsOf(database.pool, 'audit_reads')).slice(3)) {
+    await database.pool.query(`drop table ${name}; create table ${name} (wrong integer)`)
+  }
+  await using broker = await startTestBroker(database, { keys: makeKeys() })
+  expect(await broker.get('/health/ready')).toMatchObject({
+    status: 200,
+    body: { status: 'ready', audit_partitions: 'only 2 days ahead' },
+  })
+  expect((await broker.get('/metrics')).text).toMatch(/nexus_audit_partition_days_ahead\{[^}]*\} 2\n/)
+  const warned = broker.logs.lines().filter(({ msg }) => String(msg).startsWith('housekeeping failed'))
+  expect(warned).toMatchObject([{ level: 'warn', job: 'make audit partitions' }])
+})
+
+test('what is over is written down as expired, and what it no longer needs is forgotten', async ({
+  broker,
+  database,
+}) => {
+  const { pool } = database
+  const provider = await openProvider(broker)
+  const [fresh, stale, old] = [
+    await requestConnection(broker, { provider_name: provider.name }),
+    await requestConnection(broker, { provider_name: provider.name }),
+    await requestConnection(broker, { provider_name: provider.name }),
+  ]
+  for (const { authUrl } of [fresh, stale, old]) await openLink(authUrl)
+  const age = async (id: string, past: string): Promise<void> => {
+    await pool.query('update connections set pending_until = now() - $2::interval where id = $1', [id, past])
+    await pool.query('update handshakes set expires_at = now() - $2::interval where connection_id = $1', [id, past])
+    await pool.query(
+      `update handshake_attempts set expires_at = now() - $2::interval
+        where handshake_id in (select id from handshakes where connection_id = $1)`,
+      [id, past],
+    )
+  }
+  await age(stale.connection_id, '1 minute')
+  await age(old.connection_id, '25 hours')
+  await sweep(database)
+
+  const look = async (id: string) => {
+    const { rows } = await pool.query(
+      `select c.status, count(h.id)::int as links, count(a.id)::int as attempts, count(a.secrets)::int as secrets
+         from connections c left join handshakes h on h.connection_id = c.id left join handshake_attempts a on a.handshake_id = h.id
+        where c.id = $1 group by c.id`,
+      [id],
+    )
+    return rows[0]
+  }
+  expect(await look(fresh.connection_id)).toEqual({ status: 'pending', links: 1, attempts: 1, secrets: 1 })
+  expect(await look(stale.connection_id), '[H5] its secrets are gone').toEqual({
+    status: 'expired',
+    links: 1,
+    attempts: 1,
+    secrets: 0,
+  })
+  expect(await look(old.connection_id)).toEqual({ status: 'expired', links: 0, attempts: 0, secrets: 0 })
+})
+
+test('Idempotency-Keys are kept for a day', async ({ broker, database }) => {
+  const provider = await openProvider(broker)
+  const ask = (key: string) =>
+    broker.post<{ connection_id: string }>(
+      '/auth/consent-spec',
+      { workspace_id: 'u', provider_name: provider.name },
+      { headers: { 'idempotency-key': key } },
+    )
+  const [young, old] = [await ask('young-key'), await ask('old-key')]
+  await database.pool.query(
+    `update idempotency_keys set created_at = now() - interval '24 hours 1 second' where connection_id = $1`,
+    [old.body.connection_id],
+  )
+  await sweep(database)
+  const { rows } = await database.pool.query('select connection_id from idempotency_keys')
+  expect(rows).toEqual([{ connection_id: young.body.connection_id }])
+  expect((await ask('young-key')).body.connection_id).toBe(young.body.connection_id)
+  expect((await ask('old-key')).body.connection_id).not.toBe(old.body.connection_id)
+})
+
+test('a sweep passes over rows that somebody holds, and waits for nobody', async ({ broker, database }) => {
+  const provider = await openProvider(broker)
+  const [held, free] = [
+    await requestConnection(broker, { provider_name: provider.name }),
+    await requestConnection(broker, { provider_name: provider.name }),
+  ]
+  const ids = [held.connection_id, free.connection_id]
+  await database.pool.query(`update connections set pending_until = now() where id = any ($1)`, [ids])
+  const holder = await database.pool.connect()
+  await holder.query('begin')
+  await holder.query('select from connections where id = $1 for update', [held.connection_id])
+  try {
+    await sweep(database)
+    const { rows } = await database.pool.query(
+      `select id, status from connections where id = any ($1) order by created_at, id`,
+      [ids],
+    )
+    expect(rows).toEqual([
+      { id: held.connection_id, status: 'pending' },
+      { id: free.connection_id, status: 'expired' },
+    ])
+  } finally {
+    await holder.query('rollback')
+    holder.release()
+  }
+})
