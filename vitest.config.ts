@@ -34,6 +34,8 @@ export default defineConfig({
       },
     ],
     // order between files must not matter, so each run takes another
+    // a busy machine takes its time; what is polled for is not thereby less sure
+    expect: { poll: { timeout: 10_000 } },
     sequence: { shuffle: { files: true, tests: false } },
     maxWorkers: 2,
   },

@@ -97,10 +97,11 @@ type Secrets = {
 
 /** One value for two purposes would let whoever holds the lesser one do what the greater one is for. */
 function findReusedSecrets({ ENCRYPTION_KEY, STATE_KEY, API_KEY }: Secrets): readonly string[] {
-  const bytesOf = (key: Secret<string>): Buffer => Buffer.from(key.reveal(), 'base64')
   const master = ENCRYPTION_KEY.reveal()
   const state = STATE_KEY.reveal()
-  const isKeyReused = API_KEY.some((key) => bytesOf(key).equals(master) || bytesOf(key).equals(state))
+  const isKeyReused = API_KEY.map((key) => Buffer.from(key.reveal(), 'base64')).some(
+    (key) => key.equals(master) || key.equals(state),
+  )
   return [...(master.equals(state) ? ['STATE_KEY'] : []), ...(isKeyReused ? ['API_KEY'] : [])]
 }
 

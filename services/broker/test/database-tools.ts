@@ -79,7 +79,7 @@ export async function dumpTables(pool: Pool): Promise<string> {
 
 function toDumpText(value: unknown): string {
   if (Buffer.isBuffer(value)) return `${value.toString('hex')} ${value.toString('base64')} ${value.toString('latin1')}`
-  return typeof value === 'object' && !(value instanceof Date) ? JSON.stringify(value) : String(value)
+  return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
 /** Waits until a statement of a Broker stands before a lock that the test holds. */

@@ -10,10 +10,10 @@ const timeout = 90_000
 /** Sixteen callers who never stop asking, each for something else in turn. */
 function startLoad(broker: Pick<TestBroker, 'get' | 'post'>, ids: readonly string[]) {
   const given: { readonly path: string; readonly answer: Answer }[] = []
-  let isOver = false
+  const over = new AbortController()
   const paths = ids.flatMap((id) => [`/connections/${id}/token`, `/connections/${id}`, '/connections?limit=5'])
   const call = async (start: number): Promise<void> => {
-    for (let n = start; !isOver; n++) {
+    for (let n = start; !over.signal.aborted; n++) {
       const path = paths[n % paths.length] ?? ''
       given.push({ path, answer: await broker.get(path) })
     }
@@ -29,7 +29,7 @@ function startLoad(broker: Pick<TestBroker, 'get' | 'post'>, ids: readonly strin
       return eventually(`${further} answers ${status}`, () => count(status, from) >= further || undefined, 60_000)
     },
     end: async () => {
-      isOver = true
+      over.abort()
       await Promise.all(callers)
     },
   }

@@ -11,9 +11,26 @@ const withDiscovery: Fields = { auth_url: undefined, token_url: undefined, issue
 const openid: Fields = { scopes: ['openid', 'read'] }
 
 const reserved = [
-  ...['client_id', 'client_secret', 'client_assertion', 'client_assertion_type', 'redirect_uri', 'response_type'],
-  ...['scope', 'state', 'nonce', 'code', 'code_challenge', 'code_challenge_method', 'code_verifier', 'grant_type'],
-  ...['refresh_token', 'request', 'request_uri', 'dpop_jkt', 'State', 'CODE_CHALLENGE'],
+  'client_id',
+  'client_secret',
+  'client_assertion',
+  'client_assertion_type',
+  'redirect_uri',
+  'response_type',
+  'scope',
+  'state',
+  'nonce',
+  'code',
+  'code_challenge',
+  'code_challenge_method',
+  'code_verifier',
+  'grant_type',
+  'refresh_token',
+  'request',
+  'request_uri',
+  'dpop_jkt',
+  'State',
+  'CODE_CHALLENGE',
 ]
 
 const rules: readonly Rule[] = [
@@ -115,9 +132,19 @@ test('[H6] the redirect path is shared only where the metadata promises iss', as
 test('[P4] with private networks closed, no URL of a profile leads inside', async ({ emptyDatabase }) => {
   await using broker = await startTestBroker(emptyDatabase, { env: { ALLOW_PRIVATE_NETWORKS: 'false' } })
   const inside = [
-    ...['http://127.0.0.1/x', 'https://127.0.0.1/x', 'https://localhost/x', 'https://10.1.2.3/x', 'https://[::1]/x'],
-    ...['https://[::ffff:10.0.0.1]/x', 'https://0x7f.1/x', 'https://2130706433/x', 'https://192.168.0.1/x'],
-    ...['https://169.254.169.254/x', 'https://[fd00::1]/x', 'https://100.64.0.1/x', 'https://0.0.0.0/x'],
+    'http://127.0.0.1/x',
+    'https://127.0.0.1/x',
+    'https://localhost/x',
+    'https://10.1.2.3/x',
+    'https://[::1]/x',
+    'https://[::ffff:10.0.0.1]/x',
+    'https://0x7f.1/x',
+    'https://2130706433/x',
+    'https://192.168.0.1/x',
+    'https://169.254.169.254/x',
+    'https://[fd00::1]/x',
+    'https://100.64.0.1/x',
+    'https://0.0.0.0/x',
   ]
   const outside = { auth_url: 'https://1.1.1.1/a', token_url: 'https://1.1.1.1/t' }
   for (const url of inside) {

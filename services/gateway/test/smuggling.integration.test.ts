@@ -76,7 +76,7 @@ test('no other spelling of a path is forwarded, nor any inner route', async () =
 })
 
 const smuggled = 'GET /providers HTTP/1.1\r\nHost: g\r\nX-Api-Key: canary\r\n\r\n'
-const post = 'POST /auth/callback HTTP/1.1'
+const post = 'POST /auth/connect/ticket HTTP/1.1'
 const form = 'Content-Type: application/x-www-form-urlencoded'
 const chunked = 'Transfer-Encoding: chunked'
 
@@ -116,20 +116,20 @@ test('a request that two readers would end at different places is not passed on'
 test('what follows a whole request is the next request of the Gateway, never of the Broker', async () => {
   await using broker = await startScriptedBroker()
   await using gateway = await startGateway(broker, { env: { REQUIRE_BEARER: 'true' } })
-  broker.answer('POST /auth/callback', { body: 'passed' })
+  broker.answer('POST /auth/connect/ticket', { body: 'passed' })
   const body = `a=${encodeURIComponent(smuggled)}`
   const first = requestBytes(post, [form, `Content-Length: ${body.length}`], body).replace('Connection: close\r\n', '')
 
   const answers = await sendBytes(gateway, first + requestBytes('GET /providers HTTP/1.1', []))
 
   expect(answers.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 404'])
-  expect(broker.requests.map(({ method, target }) => `${method} ${target}`)).toEqual(['POST /auth/callback'])
+  expect(broker.requests.map(({ method, target }) => `${method} ${target}`)).toEqual(['POST /auth/connect/ticket'])
 })
 
 test('chunked forms arrive with a length', async () => {
   await using broker = await startScriptedBroker()
   await using gateway = await startGateway(broker)
-  broker.answer('POST /auth/callback', { body: 'passed' })
+  broker.answer('POST /auth/connect/ticket', { body: 'passed' })
 
   await sendBytes(
     gateway,

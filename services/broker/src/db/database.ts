@@ -41,12 +41,8 @@ export function openDatabase(options: DatabaseOptions): Database {
     query_timeout: options.statementTimeoutMs + 5_000,
     application_name: options.applicationName,
     keepAlive: true,
-    onConnect: async (client) => {
-      // by SET and not as startup parameters, which transaction poolers refuse
-      await client.query(
-        `set statement_timeout = ${options.statementTimeoutMs}; set idle_in_transaction_session_timeout = ${options.statementTimeoutMs}; set synchronous_commit = on; set timezone = 'UTC'`,
-      )
-    },
+    // the pool waits for what this returns, whatever its type says
+    onConnect: (client): unknown => prepareSession(client, options.statementTimeoutMs),
   })
   pool.on('error', options.onIdleError)
 
@@ -70,6 +66,14 @@ export function openDatabase(options: DatabaseOptions): Database {
     waiting: () => pool.waitingCount,
     connections: () => pool.totalCount,
   }
+}
+
+/** By SET and not as startup parameters, which transaction poolers refuse. */
+async function prepareSession(client: pg.ClientBase, timeoutMs: number): Promise<void> {
+  await client.query(
+    `set statement_timeout = ${timeoutMs}; set idle_in_transaction_session_timeout = ${timeoutMs}; ` +
+      "set synchronous_commit = on; set timezone = 'UTC'",
+  )
 }
 
 function rethrow(error: unknown): never {
@@ -105,7 +109,7 @@ async function inTransaction<Result>(
     // a connection whose rollback fails is not given back: it may hold an open transaction
     const rollback = await client.query('rollback').then(
       () => undefined,
-      (failure: Error) => failure,
+      (failure: unknown) => (failure instanceof Error ? failure : true),
     )
     client.release(rollback)
     throw translateDatabaseError(error)
