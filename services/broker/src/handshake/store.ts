@@ -70,8 +70,9 @@ export type NewAttempt = {
 }
 
 /**
- * Adds an attempt; beyond ten living ones the oldest gives way, so that a scanner cannot lock the person out. Who opened
- * the link in time may finish after its deadline: the connection waits as long as the attempt lives.
+ * Adds an attempt; beyond ten living ones the newest gives way: whoever is at the provider already stays, however often
+ * the link is opened meanwhile, and whoever comes after a scanner still gets in. Who opened the link in time may finish
+ * after its deadline: the connection waits as long as the attempt lives.
  */
 export async function insertAttempt(transaction: Queryable, vault: SecretVault, attempt: NewAttempt): Promise<void> {
   const secret: SealedSecret = vault.seal(JSON.stringify(attempt.secrets), attemptContext(attempt.id))
@@ -80,8 +81,8 @@ export async function insertAttempt(transaction: Queryable, vault: SecretVault, 
   await transaction.query(sql`
     with crowded as (
       select id from handshake_attempts
-       where handshake_id = ${attempt.handshakeId}::uuid and consumed_at is null
-       order by created_at desc, id desc
+       where handshake_id = ${attempt.handshakeId}::uuid and consumed_at is null and expires_at > now()
+       order by created_at, id
       offset ${maxLiveAttempts - 1}::int
     ), evicted as (
       delete from handshake_attempts where id in (select id from crowded)
