@@ -31,7 +31,9 @@ async function start(options: Partial<ServiceOptions> = {}): Promise<Service> {
 test('is ready when it answers, sees only the environment it is given, and drains on SIGTERM', async () => {
   const service = await start({ env: { ANSWER: '42' } })
   const seen = await (await fetch(service.url, { headers: { connection: 'close' } })).text()
-  expect(seen.split(' ').toSorted()).toEqual(['ANSWER', 'PATH', 'PORT'])
+  // a run of all tests shares its compiled code with what it starts
+  const given = seen.split(' ').filter((name) => name !== 'NODE_COMPILE_CACHE')
+  expect(given.toSorted()).toEqual(['ANSWER', 'PATH', 'PORT'])
   expect(await service.stop()).toEqual({ exitCode: 7, signal: null })
   expect(service.output()).toMatch(/listening on .*\n.*draining/)
 })

@@ -11,7 +11,7 @@ export type ServiceOptions = {
   /** The .ts file that node runs. */
   readonly entry: string
   readonly args?: readonly string[]
-  /** All of its environment but PATH and PORT: nothing else of this process leaks in. */
+  /** All of its environment but PATH, PORT and NODE_COMPILE_CACHE: nothing else of this process leaks in. */
   readonly env?: Readonly<Record<string, string>>
   /** Default: a free one. Given to the service as PORT. */
   readonly port?: number
