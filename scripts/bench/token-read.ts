@@ -102,6 +102,7 @@ async function startNexus(databaseUrl: string, cache: string, resources: AsyncDi
   const apiKey = randomBytes(32).toString('hex')
   const common = {
     NODE_COMPILE_CACHE: cache,
+    NODE_OPTIONS: '--max-semi-space-size=4',
     HOST: '127.0.0.1',
     REQUIRE_BEARER: 'false',
     STATE_KEY: stateKey,
