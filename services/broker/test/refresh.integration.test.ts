@@ -45,11 +45,15 @@ test('an hour-long token is due ahead of its expiry, by the lead and its jitter'
 
 test('thirty readers of an expiring token cause one refresh, and all get its token', async ({ broker, database }) => {
   const { provider, id } = await openPlainConnection(broker)
+  const other = await openPlainConnection(broker)
   await setSecondsLeft(database.pool, id, -5)
   const gate = answers.createGate('before')
   provider.next('token', gate.step)
   const reading = Array.from({ length: 30 }, () => readToken(broker, id))
   await gate.arrived
+  // whoever reads after them is answered after they were looked at: all thirty wait for the refresh now
+  for (let n = 0; n < 3; n++) await Promise.all(Array.from({ length: 30 }, () => readToken(broker, other.id)))
+  expect(provider.counts().refreshRequests, 'while it is under way').toBe(1)
   gate.open()
   const tokens = (await Promise.all(reading)).map(({ body }) => body.access_token)
   expect(new Set(tokens)).toEqual(new Set([accessTokens(provider)[1]]))
