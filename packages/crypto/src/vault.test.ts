@@ -116,7 +116,8 @@ test('[V1] an earlier version put back does not open', () => {
 
 test('[V1] parts of an envelope do not fit into another', () => {
   const other = vault.seal(secret, context)
-  for (const at of [6, 17, 18, sealed.length - 16, sealed.length - 1]) {
+  // never so near an end that the few bytes exchanged could be alike by chance
+  for (const at of [11, 17, 18, sealed.length - 16, sealed.length - 8]) {
     const spliced = Buffer.concat([sealed.subarray(0, at), other.subarray(at)])
     expect(() => vault.open(spliced, context), `cut at ${at}`).toThrow(VaultIntegrityError)
   }
