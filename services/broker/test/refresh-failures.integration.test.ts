@@ -2,7 +2,7 @@ import { type Step, answers } from '@nexus/testing'
 import { expect } from 'vitest'
 import { openPlainConnection } from './connection-scene.ts'
 import { setSecondsLeft, tokenRow } from './database-tools.ts'
-import { type Client, readToken } from './harness.ts'
+import { type Client, readToken, startTestBroker } from './harness.ts'
 import { auditOf, connectionOf, eventsOf, openProvider, test } from './handshake-scene.ts'
 
 const refreshNow = (broker: Client, id: string) => broker.post(`/connections/${id}/refresh`)
@@ -90,6 +90,35 @@ test('invalid_grant ends the grant once, with one audit event, however many find
   const fatal = (await eventsOf(broker, id)).filter(({ event }) => event === 'token_refresh_fatal')
   expect(fatal).toMatchObject([{ outcome: 'invalid_grant', token_version: 1, actor_kind: 'gateway' }])
   expect(provider.counts().refreshRequests).toBe(1)
+})
+
+test('two Brokers that hear of it at the same moment record it once', async ({ broker, database }) => {
+  const { provider, id } = await openPlainConnection(broker)
+  await using other = await startTestBroker(database)
+  const gates = [1, 2].map(() => answers.createGate('before', answers.oauthError('invalid_grant')))
+  provider.next('token', ...gates.map(({ step }) => step))
+  const refreshing = [refreshNow(broker, id), refreshNow(other, id)]
+  await Promise.all(gates.map(({ arrived }) => arrived))
+  for (const gate of gates) gate.open()
+  for (const answer of await Promise.all(refreshing)) {
+    expect(answer).toMatchObject({ status: 409, body: { code: 'attention_required' } })
+  }
+  const fatal = (await eventsOf(broker, id)).filter(({ event }) => event === 'token_refresh_fatal')
+  expect(fatal).toHaveLength(1)
+})
+
+test('a Broker whose refusal comes too late does not blame the newer token', async ({ broker, database }) => {
+  const { provider, id } = await openPlainConnection(broker, { refreshTokens: 'constant' })
+  await using other = await startTestBroker(database)
+  const gate = answers.createGate('before', answers.oauthError('invalid_grant'))
+  provider.next('token', gate.step)
+  const late = refreshNow(broker, id)
+  await gate.arrived
+  expect((await refreshNow(other, id)).status).toBe(200)
+  gate.open()
+  expect(await late, 'the token of the other Broker is the answer').toMatchObject({ status: 200 })
+  expect(await connectionOf(broker, id)).toMatchObject({ status: 'active', status_reason: null })
+  expect(await auditOf(broker, id)).not.toContain('token_refresh_fatal invalid_grant')
 })
 
 test('errors that the profile calls fatal end the grant too', async ({ broker, database }) => {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { type TestDatabase, createTestDatabase } from '@nexus/testing'
 import { expect, inject, onTestFinished, test } from 'vitest'
 import { openPlainConnection } from './connection-scene.ts'
-import { checksumTables } from './database-tools.ts'
+import { checksumTables, waitForBlocked, whileLocked } from './database-tools.ts'
 import { type Keys, makeKeys, readToken, spawnTestBroker, startTestBroker } from './harness.ts'
 
 const newKey = (): string => randomBytes(32).toString('base64')
@@ -120,6 +120,23 @@ test('[V2] an extra key that goes away at run time is key_unavailable, not damag
   const answer = await readToken(broker, id)
   expect(answer).toMatchObject({ status: 503, body: { code: 'key_unavailable' } })
   expect(answer.headers.get('retry-after')).not.toBeNull()
+})
+
+test('[V2] however closely they meet, one key is registered', async () => {
+  const database = await openDatabase()
+  // inserts wait while the lock is held: both have found no key before the first one is there
+  const { starting } = await whileLocked(database.pool, 'lock table encryption_keys in share mode', async () => {
+    const started = [1, 2].map(() => startTestBroker(database, { keys: makeKeys() }))
+    await waitForBlocked(database.pool, 2)
+    return { starting: started }
+  })
+  const outcomes = await Promise.allSettled(starting)
+  for (const outcome of outcomes) {
+    if (outcome.status === 'fulfilled') await outcome.value[Symbol.asyncDispose]()
+  }
+  expect(outcomes.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected'])
+  const { rows } = await database.pool.query('select from encryption_keys')
+  expect(rows).toHaveLength(1)
 })
 
 test('[V2] of two Brokers with different keys on an empty database exactly one starts, and the other says why', async () => {
