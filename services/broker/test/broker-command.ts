@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { vi } from 'vitest'
+import { onTestFinished, vi } from 'vitest'
 import { runCli } from '../src/cli.ts'
 
 export const brokerBin = fileURLToPath(new URL('../bin/nexus-broker.ts', import.meta.url))
@@ -15,12 +15,14 @@ export type Running = {
   readonly kill9: () => Promise<Finished>
 }
 
-/** Starts `nexus-broker …` in a process of its own, with nothing of our environment but PATH. */
+/** Starts `nexus-broker …` in a process that ends with the test, with nothing of our environment but PATH. */
 export function startCommand(args: readonly string[], env: Readonly<Record<string, string>>): Running {
   const child = spawn(process.execPath, [brokerBin, ...args], {
     env: { PATH: process.env['PATH'], ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
+  // one that does not end by itself must not outlive its test
+  onTestFinished(() => void child.kill('SIGKILL'))
   const said = { stdout: '', stderr: '' }
   child.stdout.setEncoding('utf8').on('data', (text: string) => void (said.stdout += text))
   child.stderr.setEncoding('utf8').on('data', (text: string) => void (said.stderr += text))
