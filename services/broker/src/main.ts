@@ -14,8 +14,8 @@ export type StartOptions = Pick<LoggerOptions, 'destination'>
 const databasePatienceMs = 30_000
 
 /**
- * Starts a Broker: configuration → database → schema → keys → features → listening. Nothing is written before the keys
- * are proven to be this database's own (V2).
+ * Starts a Broker: configuration → database → schema → keys → features → listening. No row is written before the keys
+ * are proven to be this database's own (V2); outside production the schema is brought up before that.
  */
 export async function startBroker(env: Environment, options: StartOptions = {}): Promise<RunningService> {
   const config = readBrokerConfig(env)
