@@ -16,4 +16,12 @@ export {
 export { ConfigError, readConfig } from './read-config.ts'
 export type { ReadConfigOptions } from './read-config.ts'
 export { Secret } from './secret.ts'
-export { apiKey, apiKeyList, keyList32, optionalKey32, requiredKey32, secretUrl } from './secret-fields.ts'
+export {
+  apiKey,
+  apiKeyList,
+  keyList32,
+  optionalKey32,
+  requiredKey32,
+  secretUrl,
+  webhookSecret,
+} from './secret-fields.ts'

@@ -1,7 +1,15 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { expect, test } from 'vitest'
 import type { z } from 'zod'
-import { apiKey, apiKeyList, keyList32, optionalKey32, requiredKey32, secretUrl } from './secret-fields.ts'
+import {
+  apiKey,
+  apiKeyList,
+  keyList32,
+  optionalKey32,
+  requiredKey32,
+  secretUrl,
+  webhookSecret,
+} from './secret-fields.ts'
 
 function faultOf(field: z.ZodType, entered: string | undefined): string | undefined {
   return field.safeParse(entered).error?.issues[0]?.message
@@ -135,4 +143,17 @@ test('secretUrl', () => {
     expect(faultOf(field, wrong)).toBe('must be a URL that begins with postgres:// or postgresql://')
   }
   expect(String(field.parse('postgres://u:canary@h/db'))).not.toContain('canary')
+})
+
+test('webhookSecret', () => {
+  const bytes = someBytes('webhook')
+  expect(
+    webhookSecret()
+      .parse(`whsec_${bytes.toString('base64')}`)
+      .reveal(),
+  ).toEqual(bytes)
+  for (const wrong of [bytes.toString('base64'), 'whsec_', `whsec_${bytes.subarray(0, 23).toString('base64')}`]) {
+    expect(faultOf(webhookSecret(), wrong), wrong).toMatch(/^must be whsec_ and 24 to 64 bytes in base64/)
+  }
+  expect(faultOf(webhookSecret(), `whsec_${Buffer.alloc(32).toString('base64')}`)).toMatch(/^is a sample value/)
 })

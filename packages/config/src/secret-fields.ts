@@ -70,6 +70,23 @@ function findApiKeyFault(value: string): string | undefined {
   return undefined
 }
 
+const makeWebhookSecret = '(make one with: echo "whsec_$(openssl rand -base64 32)")'
+
+/** The signing secret of a webhook as Standard Webhooks writes it: `whsec_` and 24 to 64 random bytes in base64. */
+export function webhookSecret() {
+  return text()
+    .superRefine(refuseWith(findWebhookSecretFault))
+    .transform((value): Secret<Buffer> => new Secret(Buffer.from(value.slice('whsec_'.length), 'base64')))
+}
+
+function findWebhookSecretFault(value: string): string | undefined {
+  const digits = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(value)?.[1] ?? ''
+  const bytes = Buffer.from(digits, 'base64')
+  if (bytes.length < 24 || bytes.length > 64) return `must be whsec_ and 24 to 64 bytes in base64 ${makeWebhookSecret}`
+  if (looksLikeSample(digits) || looksUnrandom(bytes)) return `is a sample value or not random ${makeWebhookSecret}`
+  return undefined
+}
+
 /** A URL that may hold a password, with one of the schemes, given without colon (`postgres`). Kept as it was written. */
 export function secretUrl(schemes: readonly string[]) {
   const message = `must be a URL that begins with ${schemes.map((scheme) => `${scheme}://`).join(' or ')}`

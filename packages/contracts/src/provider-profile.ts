@@ -80,6 +80,19 @@ const optionalFields = {
     .max(20)
     .optional()
     .describe('Error codes that, like invalid_grant, end the grant'),
+  refresh_reuse: z
+    .enum(['refuses', 'revokes'])
+    .optional()
+    .describe(
+      'What the provider does about a refresh token that is presented again: refuse it, or end the whole grant',
+    ),
+  revocation: z
+    .enum(['grant', 'token_only', 'none'])
+    .optional()
+    .describe(
+      'What a revocation ends (RFC 7009 §2.1): the whole grant (the default), that token alone; none: never ask',
+    ),
+  revocation_url: url.optional().describe("Where tokens are revoked, unless the issuer's metadata says"),
   keep_token_fields: z
     .array(parameterName)
     .max(20)
@@ -138,6 +151,10 @@ export const providerProfile = z
     redirect_uri: z.string().describe('Register exactly this at the provider'),
     created_at: timestamp,
     updated_at: timestamp,
+    alarm: z
+      .object({ reason: z.string(), since: timestamp })
+      .nullable()
+      .describe('The provider refuses this client: nothing is refreshed until its operator has mended it'),
     ...optionalFields,
     id_token_signed_response_alg: z.string(),
   })

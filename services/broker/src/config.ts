@@ -20,6 +20,7 @@ import {
   requiredKey32,
   secretUrl,
   text,
+  webhookSecret,
 } from '@nexus/config'
 import { z } from 'zod'
 import { type ReturnDomain, defaultReturnDomains, parseReturnDomain } from './handshake/return-url.ts'
@@ -60,7 +61,16 @@ const schema = z
     NO_PROXY: commaList(),
     CONNECT_LINK_TTL_SECONDS: positiveInteger(3600, { min: 60, max: 604_800 }),
     AUTH_RATE_LIMIT_PER_MINUTE: positiveInteger(6000, { min: 0 }),
+    REFRESH_ENABLED: booleanFlag(true),
     REFRESH_LEAD_SECONDS: positiveInteger(300, { max: 86_400 }),
+    REFRESH_CONCURRENCY: positiveInteger(32, { max: 1000 }),
+    RESTORED_AT: z.iso.datetime({ offset: true, message: 'must be a time such as 2026-11-22T10:00:00Z' }).optional(),
+    SPOOL_DIR: text().optional(),
+    WEBHOOK_URL: secretUrl(['https', 'http']).optional(),
+    WEBHOOK_SECRET: webhookSecret().optional(),
+    AUDIT_RETENTION_DAYS: positiveInteger(400, { max: 36_500 }),
+    AUDIT_READ_RETENTION_DAYS: positiveInteger(30, { max: 36_500 }),
+    PURGE_AFTER_DAYS: positiveInteger(90, { max: 36_500 }),
     LOG_LEVEL: logLevel(),
     SHUTDOWN_GRACE_SECONDS: positiveInteger(25, { max: 3600 }),
     NODE_ENV: nodeEnv,
@@ -69,6 +79,10 @@ const schema = z
     const admin = config.ADMIN_API_KEY?.reveal()
     if (admin !== undefined && config.API_KEY.some((key) => key.reveal() === admin)) {
       context.addIssue({ code: 'custom', path: ['ADMIN_API_KEY'], message: 'must not be equal to an API_KEY' })
+    }
+    if ((config.WEBHOOK_URL === undefined) !== (config.WEBHOOK_SECRET === undefined)) {
+      const missing = config.WEBHOOK_URL === undefined ? 'WEBHOOK_URL' : 'WEBHOOK_SECRET'
+      context.addIssue({ code: 'custom', path: [missing], message: 'is required: the two go together' })
     }
     for (const name of findReusedSecrets(config)) {
       context.addIssue({

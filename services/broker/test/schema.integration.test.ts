@@ -28,6 +28,9 @@ test('every sealed column has an indexed key id beside it', async ({ database })
       order by t.relname`,
   )
   expect(rows).toEqual(
-    ['encryption_keys', 'handshake_attempts', 'provider_profiles', 'tokens'].map((name) => ({ name, indexed: true })),
+    ['encryption_keys', 'handshake_attempts', 'provider_profiles', 'revocations', 'tokens'].map((name) => ({
+      name,
+      indexed: true,
+    })),
   )
 })

@@ -4,7 +4,8 @@ import type { Provider } from '../providers/provider.ts'
 import { type ScheduleSettings, refreshLead } from '../refresher/schedule.ts'
 import type { SecretVault } from '../vault/secret-vault.ts'
 import * as store from './store.ts'
-import { type CredentialSet, type TokenTimes, insertToken } from './token-store.ts'
+import type { CredentialSet } from './credential-set.ts'
+import { type TokenTimes, insertToken } from './token-store.ts'
 
 export type NewPendingConnection = store.NewConnection
 

@@ -1,5 +1,6 @@
 import type { CredentialPayload } from '@nexus/contracts'
-import type { CredentialSet, ReadableToken } from './token-store.ts'
+import type { CredentialSet } from './credential-set.ts'
+import type { ReadableToken } from './token-store.ts'
 
 /** The answer to an agent (contract.md, The credential payload). What is not named here stays in the vault (V5). */
 export function toCredentialPayload(

@@ -7,7 +7,8 @@ import { readMargin } from '../refresher/schedule.ts'
 import type { SealedSecret, SecretVault } from '../vault/secret-vault.ts'
 import { createBatcher } from './batcher.ts'
 import { toCredentialPayload } from './credential-payload.ts'
-import { type ReadableToken, openCredentials, selectReadableTokens } from './token-store.ts'
+import { openCredentials } from './credential-set.ts'
+import { type ReadableToken, selectReadableTokens } from './token-store.ts'
 
 export type ReadTokenDeps = {
   readonly database: Database

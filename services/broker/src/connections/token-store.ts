@@ -1,18 +1,9 @@
 import type { ConnectionStatus } from '@nexus/contracts'
 import type { Queryable } from '../db/database.ts'
 import { prepared, sql } from '../db/sql.ts'
-import type { SealedSecret, SecretVault } from '../vault/secret-vault.ts'
+import type { SecretVault } from '../vault/secret-vault.ts'
+import { type CredentialSet, openCredentials, sealCredentials } from './credential-set.ts'
 import { effectiveStatus } from './store.ts'
-
-/** All that a grant gave, as it is sealed. It is the only type with a refresh token, and it does not leave the Broker (V5). */
-export type CredentialSet = {
-  readonly accessToken: string
-  readonly tokenType: string
-  readonly refreshToken: string | undefined
-  readonly idToken: string | undefined
-  readonly scope: string | undefined
-  readonly extra: Readonly<Record<string, unknown>>
-}
 
 /** Seconds from now, by the database's clock. */
 export type TokenTimes = {
@@ -175,22 +166,4 @@ export async function selectReadableTokens(database: Queryable, ids: readonly st
   )
   const found = rows.filter((row) => row.connectionId !== null)
   return { at: rows[0]?.at ?? '', byConnection: new Map(found.map((row) => [row.connectionId, row])) }
-}
-
-export function openCredentials(
-  vault: SecretVault,
-  connectionId: string,
-  version: number,
-  { sealed, keyId }: SealedSecret,
-): CredentialSet {
-  const credentials: CredentialSet = JSON.parse(vault.open(sealed, tokenContext(connectionId, version), keyId))
-  return credentials
-}
-
-function sealCredentials(vault: SecretVault, connectionId: string, version: number, credentials: CredentialSet) {
-  return vault.seal(JSON.stringify(credentials), tokenContext(connectionId, version))
-}
-
-function tokenContext(connectionId: string, version: number) {
-  return { purpose: 'token', recordId: connectionId, version } as const
 }

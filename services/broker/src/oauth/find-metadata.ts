@@ -26,7 +26,12 @@ export async function findKnownEndpoints(provider: OAuthProvider, discovery: Dis
   if (toDiscover !== undefined) {
     const metadata = await discovery.find(toDiscover)
     // The profile's issuer, not the document's: where that one is a template it names no issuer at all.
-    return { ...metadata, issuer: toDiscover.issuer, jwksUri: metadata.jwksUri ?? provider.jwksUri }
+    return {
+      ...metadata,
+      issuer: toDiscover.issuer,
+      jwksUri: metadata.jwksUri ?? provider.jwksUri,
+      revocationEndpoint: provider.revocationUrl ?? metadata.revocationEndpoint,
+    }
   }
   const { issuer, authUrl, tokenUrl, jwksUri } = provider
   if (authUrl === undefined || tokenUrl === undefined) {
@@ -37,7 +42,7 @@ export async function findKnownEndpoints(provider: OAuthProvider, discovery: Dis
     authorizationEndpoint: authUrl,
     tokenEndpoint: tokenUrl,
     jwksUri,
-    revocationEndpoint: undefined,
+    revocationEndpoint: provider.revocationUrl,
     promisesIss: false,
     tokenEndpointAuthMethods: 'unknown',
   }

@@ -42,7 +42,13 @@ export async function prepareProfile(
   if (normalised.includes('')) refuseProfile('aliases', 'must not be blank')
   const asProvider = (settings: ProfileSettings): Provider => {
     const identity = { id, name, zones, aliases: normalised, hasClientSecret: kept.hasClientSecret }
-    return toProvider(settings, { ...identity, revision: 0, createdAt: new Date(0), updatedAt: new Date(0) })
+    return toProvider(settings, {
+      ...identity,
+      alarm: undefined,
+      revision: 0,
+      createdAt: new Date(0),
+      updatedAt: new Date(0),
+    })
   }
 
   const wanted = rest.distinct_redirect_uri ?? kept.distinctRedirectUri

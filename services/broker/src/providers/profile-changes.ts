@@ -20,7 +20,12 @@ export function assertEndpointsStay(current: Provider, next: Provider): void {
 
 /** Where tokens and secrets go, and where the keys come from that prove who somebody is. */
 function endpointsOf(provider: Provider): readonly (readonly [string, string])[] {
-  const endpoints = { issuer: provider.issuer, token_url: provider.tokenUrl, jwks_uri: provider.jwksUri }
+  const endpoints = {
+    issuer: provider.issuer,
+    token_url: provider.tokenUrl,
+    revocation_url: provider.revocationUrl,
+    jwks_uri: provider.jwksUri,
+  }
   return Object.entries(endpoints).flatMap(([field, url]) => (url === undefined ? [] : [[field, url] as const]))
 }
 
@@ -34,7 +39,7 @@ export function listChangedFields(current: Provider, next: Provider): readonly s
     ...toProfileBody(provider, ''),
   }))
   const [before = {}, after = {}] = bodies
-  const derived = ['redirect_uri', 'revision', 'created_at', 'updated_at']
+  const derived = ['redirect_uri', 'alarm', 'revision', 'created_at', 'updated_at']
   return Object.keys(after).filter(
     (field) => !derived.includes(field) && JSON.stringify(before[field]) !== JSON.stringify(after[field]),
   )

@@ -87,6 +87,7 @@ async function assertUrls(provider: Provider, assertUrlAllowed: AssertUrlAllowed
     issuer: provider.issuer,
     auth_url: provider.authUrl,
     token_url: provider.tokenUrl,
+    revocation_url: provider.revocationUrl,
     jwks_uri: provider.jwksUri,
     issuer_template: provider.issuerTemplate?.replaceAll('{tenantid}', 'tenant'),
     api_base_url: provider.apiBaseUrl,

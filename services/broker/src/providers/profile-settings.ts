@@ -15,7 +15,7 @@ export type ProfileSettings = Omit<
 
 type ProfileIdentity = Pick<
   Provider,
-  'id' | 'name' | 'zones' | 'aliases' | 'hasClientSecret' | 'revision' | 'createdAt' | 'updatedAt'
+  'id' | 'name' | 'zones' | 'aliases' | 'hasClientSecret' | 'alarm' | 'revision' | 'createdAt' | 'updatedAt'
 >
 
 /** The domain's view of a profile: every default filled in. */
@@ -45,6 +45,9 @@ export function toProvider(settings: ProfileSettings, identity: ProfileIdentity)
     pkce: settings.pkce ?? 'required',
     defaultExpiresInSeconds: settings.default_expires_in,
     fatalRefreshErrors: settings.fatal_refresh_errors ?? [],
+    refreshReuse: settings.refresh_reuse ?? 'refuses',
+    revocation: settings.revocation ?? 'grant',
+    revocationUrl: settings.revocation_url,
     keepTokenFields: settings.keep_token_fields ?? [],
     keepCallbackParams: settings.keep_callback_params ?? [],
     params: toParams(settings.params ?? {}),
@@ -97,9 +100,16 @@ export function toProfileBody(provider: Provider, redirectUri: string): Provider
     pkce: provider.pkce,
     default_expires_in: provider.defaultExpiresInSeconds,
     fatal_refresh_errors: [...provider.fatalRefreshErrors],
+    refresh_reuse: provider.refreshReuse,
+    revocation: provider.revocation,
+    revocation_url: provider.revocationUrl,
     keep_token_fields: [...provider.keepTokenFields],
     keep_callback_params: [...provider.keepCallbackParams],
     params: toParamsBody(provider.params),
+    alarm:
+      provider.alarm === undefined
+        ? null
+        : { reason: provider.alarm.reason, since: provider.alarm.since.toISOString() },
     revision: provider.revision,
     created_at: provider.createdAt.toISOString(),
     updated_at: provider.updatedAt.toISOString(),

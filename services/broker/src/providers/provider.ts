@@ -48,9 +48,17 @@ export type OAuthProvider = {
   readonly pkce: 'required' | 'disabled'
   readonly defaultExpiresInSeconds: number | undefined
   readonly fatalRefreshErrors: readonly string[]
+  /** What becomes of a refresh token that is presented again. */
+  readonly refreshReuse: 'refuses' | 'revokes'
+  /** What a revocation ends; `none`: the provider is never asked. */
+  readonly revocation: 'grant' | 'token_only' | 'none'
+  /** undefined: what the metadata says. */
+  readonly revocationUrl: string | undefined
   readonly keepTokenFields: readonly string[]
   readonly keepCallbackParams: readonly string[]
   readonly params: ProviderParams
+  /** The provider refuses our client, since when: only the operator can mend that. */
+  readonly alarm: { readonly reason: string; readonly since: Date } | undefined
   readonly revision: number
   readonly createdAt: Date
   readonly updatedAt: Date

@@ -13,13 +13,15 @@ type ProviderRow = {
   readonly settings: ProfileSettings
   readonly aliases: string[]
   readonly has_client_secret: boolean
+  readonly alarm: string | null
+  readonly alarm_since: Date | null
   readonly revision: number
   readonly created_at: Date
   readonly updated_at: Date
 }
 
 const columns = fragment`
-  p.id, p.name, p.zones, p.settings, p.revision, p.created_at, p.updated_at,
+  p.id, p.name, p.zones, p.settings, p.revision, p.created_at, p.updated_at, p.alarm, p.alarm_since,
   p.client_secret is not null as has_client_secret,
   array(select a.alias from provider_aliases a where a.provider_id = p.id order by a.alias) as aliases`
 
@@ -30,6 +32,7 @@ function fromRow(row: ProviderRow): Provider {
     zones: row.zones,
     aliases: row.aliases,
     hasClientSecret: row.has_client_secret,
+    alarm: row.alarm === null || row.alarm_since === null ? undefined : { reason: row.alarm, since: row.alarm_since },
     revision: row.revision,
     createdAt: row.created_at,
     updatedAt: row.updated_at,

@@ -28,6 +28,7 @@ export async function countRowsByKey(database: Queryable): Promise<readonly Rows
       from (
         select key_id, 'tokens' as kind from tokens
         union all select key_id, 'client secrets' from provider_profiles where key_id is not null
+        union all select key_id, 'revocations owed' from revocations
         union all select key_id, 'handshakes under way' from handshake_attempts where key_id is not null
       ) sealed
      group by key_id, kind
