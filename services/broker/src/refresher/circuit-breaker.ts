@@ -12,12 +12,15 @@ export type BreakerState = 'closed' | 'open' | 'half_open'
 
 /** Keeps this process from calling providers that do not work (one circuit per provider). */
 export type CircuitBreakers = {
-  /** How many calls may begin now: any number while closed, one to try while half-open, none while open. */
-  readonly allowance: (providerId: string) => number
+  /**
+   * How many calls may begin now: any number while closed, one to try while half-open, none while open.
+   * @param profileRevision - a profile that was changed since is another one: nobody waits after it was mended
+   */
+  readonly allowance: (providerId: string, profileRevision?: number) => number
   /** Seconds until a call may begin again; 0 while it may. */
   readonly secondsUntilTry: (providerId: string) => number
   /** A call begins; only the first `end` counts. */
-  readonly begin: (providerId: string) => { readonly end: (verdict: CallVerdict) => void }
+  readonly begin: (providerId: string, profileRevision: number) => { readonly end: (verdict: CallVerdict) => void }
   readonly states: () => ReadonlyMap<string, BreakerState>
 }
 
@@ -27,6 +30,7 @@ type Circuit = {
   /** Monotonic milliseconds; undefined while closed. */
   openUntil: number | undefined
   isTrying: boolean
+  profileRevision: number
 }
 
 const failuresToOpen = 5
@@ -34,6 +38,8 @@ const firstOpenSeconds = 15
 const longestOpenSeconds = 300
 /** An operator who mends a profile should not have to wait for long. */
 const longestRefusedSeconds = 60
+
+const newCircuit = { failures: 0, openings: 0, openUntil: undefined, isTrying: false } as const
 
 export function createCircuitBreakers(monotonicMs: () => number, random: () => number): CircuitBreakers {
   const circuits = new Map<string, Circuit>()
@@ -60,9 +66,9 @@ export function createCircuitBreakers(monotonicMs: () => number, random: () => n
   }
 
   return {
-    allowance(providerId) {
+    allowance(providerId, profileRevision = 0) {
       const circuit = circuits.get(providerId)
-      if (circuit?.openUntil === undefined) return Number.POSITIVE_INFINITY
+      if (circuit?.openUntil === undefined || circuit.profileRevision < profileRevision) return Number.POSITIVE_INFINITY
       return isOpen(circuit) || circuit.isTrying ? 0 : 1
     },
     secondsUntilTry(providerId) {
@@ -71,8 +77,10 @@ export function createCircuitBreakers(monotonicMs: () => number, random: () => n
       const left = (circuit.openUntil - monotonicMs()) / 1000
       return left > 0 ? left : circuit.isTrying ? 1 : 0
     },
-    begin(providerId) {
-      const circuit = circuits.get(providerId) ?? { failures: 0, openings: 0, openUntil: undefined, isTrying: false }
+    begin(providerId, profileRevision) {
+      const known = circuits.get(providerId)
+      const isKnown = known !== undefined && known.profileRevision >= profileRevision
+      const circuit = isKnown ? known : { ...newCircuit, profileRevision }
       circuits.set(providerId, circuit)
       const isTry = circuit.openUntil !== undefined
       if (isTry) circuit.isTrying = true

@@ -13,6 +13,7 @@ export type Claim = {
   readonly connectionId: string
   readonly zone: string
   readonly providerId: string
+  readonly profileRevision: number
   readonly account: { readonly issuer: string; readonly subject: string } | undefined
   readonly version: number
   readonly leaseEpoch: number
@@ -43,7 +44,7 @@ const mayAskAgain = fragment`
     or t.expires_at < now() + make_interval(secs => ${lastMinuteSeconds}::int))`
 
 const claimed = fragment`
-  c.id as "connectionId", c.zone as "zone", t.provider_id as "providerId", c.account_issuer as "issuer",
+  c.id as "connectionId", c.zone as "zone", t.provider_id as "providerId", p.revision as "profileRevision", c.account_issuer as "issuer",
   c.account_subject as "subject", t.version as "version", t.lease_epoch::float8 as "leaseEpoch",
   t.sent_epoch is not null as "isAbandoned", t.outcome_unknown as "isOutcomeUnknown",
   t.has_refresh_token as "hasRefreshToken", t.failure_count as "failureCount",
@@ -111,8 +112,8 @@ export async function claimDueTokens(database: Queryable, owner: string, free: F
     )
     update tokens t
        set lease_owner = ${owner}::uuid, ${lease}
-      from due, connections c
-     where t.connection_id = due.connection_id and c.id = t.connection_id
+      from due, connections c, provider_profiles p
+     where t.connection_id = due.connection_id and c.id = t.connection_id and p.id = t.provider_id
     returning ${claimed}`,
     ),
   )
@@ -142,8 +143,8 @@ export async function claimAbandonedTokens(
     )
     update tokens t
        set lease_owner = ${owner}::uuid, ${lease}
-      from abandoned, connections c
-     where t.connection_id = abandoned.connection_id and c.id = t.connection_id
+      from abandoned, connections c, provider_profiles p
+     where t.connection_id = abandoned.connection_id and c.id = t.connection_id and p.id = t.provider_id
     returning ${claimed}`)
   return rows.map(fromRow)
 }

@@ -17,6 +17,7 @@ export type TokenState = {
   readonly secondsSinceRefresh: number | null
   readonly retryInSeconds: number | null
   readonly providerId: string
+  readonly profileRevision: number
 }
 
 /** undefined: there is no such connection. */
@@ -26,8 +27,10 @@ export async function selectTokenState(database: Queryable, connectionId: string
            t.lease_epoch::float8 as "leaseEpoch", coalesce(t.lease_until >= now(), false) as "isLeased",
            t.attempt_outcome as "attemptOutcome", t.attempt_epoch::float8 as "attemptEpoch",
            extract(epoch from now() - t.last_refresh_at)::float8 as "secondsSinceRefresh",
-           extract(epoch from t.next_attempt_at - now())::float8 as "retryInSeconds", c.provider_id as "providerId"
+           extract(epoch from t.next_attempt_at - now())::float8 as "retryInSeconds", c.provider_id as "providerId",
+           p.revision as "profileRevision"
       from connections c
+      join provider_profiles p on p.id = c.provider_id
       left join tokens t on t.connection_id = c.id
      where c.id = ${connectionId}::uuid`)
   return row

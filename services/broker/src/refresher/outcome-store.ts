@@ -59,7 +59,8 @@ export async function updateFailedAttempt(
 ): Promise<boolean> {
   const rows = await transaction.query(sql`
     update tokens
-       set failure_count = failure_count + 1, next_attempt_at = now() + make_interval(secs => ${retryInSeconds}::float8),
+       set failure_count = failure_count + case ${outcome}::text when 'transient' then 1 else 0 end,
+           next_attempt_at = now() + make_interval(secs => ${retryInSeconds}::float8),
            outcome_unknown = outcome_unknown or ${isOutcomeUnknown}::boolean,
            attempt_outcome = ${outcome}::text, attempt_epoch = ${leaseEpoch}::bigint,
            sent_epoch = null, sent_at = null, lease_owner = null, lease_until = null

@@ -60,7 +60,7 @@ export function createRefreshEngine(deps: EngineDeps): RefreshEngine {
       return flight
     },
     async follow(claim, origin) {
-      const call = deps.breakers.begin(claim.providerId)
+      const call = deps.breakers.begin(claim.providerId, claim.profileRevision)
       const began = deps.monotonicMs()
       const settle: AttemptDeps['settle'] = (attempt, ending) => {
         // others need not wait until it is recorded

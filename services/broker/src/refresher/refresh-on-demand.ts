@@ -66,7 +66,7 @@ async function refreshOnDemand(engine: RefreshEngine, connectionId: string, orig
     if (!state.isLeased) {
       const recorded = readRecorded(state, awaited)
       if (recorded !== undefined) return recorded
-      const result = await claimAndFollow(engine, connectionId, state.providerId, origin, deadline)
+      const result = await claimAndFollow(engine, connectionId, state, origin, deadline)
       if (result !== undefined && result.kind !== 'lost') return result
     }
     awaited ??= { version: state.version, leaseEpoch: state.leaseEpoch }
@@ -109,7 +109,7 @@ function readRecorded(state: Refreshable, awaited: Awaited | undefined): Attempt
 async function claimAndFollow(
   engine: RefreshEngine,
   connectionId: string,
-  providerId: string,
+  { providerId, profileRevision }: TokenState,
   origin: Origin,
   deadline: number,
 ): Promise<AttemptResult | undefined> {
@@ -119,7 +119,7 @@ async function claimAndFollow(
   if (!isInTurn) throw inProgress()
   let isFollowed = false
   try {
-    if (breakers.allowance(providerId) < 1) {
+    if (breakers.allowance(providerId, profileRevision) < 1) {
       return { kind: 'transient', retryInSeconds: Math.max(1, breakers.secondsUntilTry(providerId)) }
     }
     const claim = await claimToken(database, engine.owner, connectionId, engine.mayTakeOver())

@@ -22,8 +22,8 @@ export type SettleDeps = RecordDeps & {
 }
 
 const hopelessAfterSeconds = 30 * 86_400
-// the provider refuses everybody: how long this one is left alone does not depend on how often it was tried
-const clientRefusedSeconds = 60
+// the provider refuses everybody: the breaker keeps others away, and nobody waits once its operator has mended the profile
+const clientRefusedSeconds = 5
 const unopenedSeconds = 300
 // a provider that revokes on reuse is asked what became of a token only when nothing is left to lose
 const lastMinuteSeconds = 60
