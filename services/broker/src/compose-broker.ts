@@ -16,6 +16,10 @@ import { createBrokerMetrics, watchPartitions } from './health/broker-metrics.ts
 import type { CallerSettings } from './http/authenticate-caller.ts'
 import { limitByAddress } from './http/limit-public-routes.ts'
 import { createSweeper } from './maintenance/sweeper.ts'
+import { createNoticeMetrics } from './notices/notice-metrics.ts'
+import { createNoticeRecorder } from './notices/notice-recorder.ts'
+import type { Webhook } from './notices/send-notice.ts'
+import { startNoticeLoop } from './notices/start-notice-loop.ts'
 import { createOutbound } from './oauth/outbound.ts'
 import { createProviderClient } from './oauth/openid-provider-client.ts'
 import { createSecretVault } from './vault/secret-vault.ts'
@@ -60,8 +64,21 @@ export async function composeBroker(
   const providerClient = createProviderClient({ fetch: outbound.fetch, clockOffsetMs: clock.offsetMs })
   const lastUsed = resources.use(createLastUsed(database, logger, host.monotonicMs))
   const schedule = { leadSeconds: config.REFRESH_LEAD_SECONDS, random: Math.random }
-  const shared = { database, vault, createId, schedule, monotonicMs: host.monotonicMs, providerClient, logger }
+  const notices = createNoticeRecorder(createId, config.WEBHOOK_URL !== undefined)
+  const shared = { database, vault, createId, schedule, monotonicMs: host.monotonicMs, providerClient, notices, logger }
   const refreshConnection = createRefreshConnection({ ...shared, countRefresh: brokerMetrics.countRefresh })
+  const noticeLoop = resources.use(
+    startNoticeLoop(
+      {
+        ...shared,
+        ...outbound,
+        metrics: createNoticeMetrics(metrics, database),
+        databaseNow: clock.now,
+        random: Math.random,
+      },
+      webhookOf(config),
+    ),
+  )
 
   const deps: BrokerDeps = {
     ...shared,
@@ -91,8 +108,14 @@ export async function composeBroker(
     ...createTokenReader({ database, vault, createId, refresh: refreshConnection, noteUse: lastUsed.note }),
   }
   const app = await buildApp(deps)
+  // from the signal on, while requests in hand are finished, no further round begins
+  app.addHook('preClose', async () => noticeLoop.stop())
   const owned = resources.move()
   return { app, prepare: sweeper.sweep, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+}
+
+function webhookOf({ WEBHOOK_URL: url, WEBHOOK_SECRET: secrets }: BrokerConfig): Webhook | undefined {
+  return url === undefined || secrets === undefined ? undefined : { url, secrets }
 }
 
 function callerSettings(config: BrokerConfig): CallerSettings {
