@@ -1,6 +1,5 @@
 import { answers, freePort } from '@nexus/testing'
 import { expect, vi } from 'vitest'
-import { abandonOutdatedNotices } from '../src/notices/abandon-notices.ts'
 import {
   abandonedOf,
   insertConnection,
@@ -241,21 +240,4 @@ test('a receiver that cannot be reached at all is one that failed', async ({ dat
   await scene.deliver()
   expect(await noticeRow(database.pool, id)).toMatchObject({ attempts: 1 })
   expect(scene.logs.lines().at(-1)?.['reasons']).toEqual(['no answer (ECONNREFUSED)'])
-})
-
-test('without a webhook what an earlier configuration left goes after its day, on record', async ({
-  database,
-  outbox,
-}) => {
-  const { pool } = database
-  const scene = await openNoticeScene(outbox, pool)
-  const about = await insertConnection(pool)
-  const [young, old] = [await tell(outbox, about), await tell(outbox, about)]
-  await makeOlder(pool, young, '23 hours 59 minutes')
-  await makeOlder(pool, old, '24 hours')
-  expect(await abandonOutdatedNotices(scene.deps)).toBe(false)
-  expect(await noticeRow(pool, young)).toBeDefined()
-  expect(await noticeRow(pool, old)).toBeUndefined()
-  expect(await abandonedOf(pool, old)).toMatchObject([{ outcome: 'not_configured', connection_id: about.connectionId }])
-  expect(scene.receiver.requests).toEqual([])
 })

@@ -1,22 +1,11 @@
 import { randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { createMetrics, renderMetrics } from '@nexus/service'
-import { answers } from '@nexus/testing'
-import { expect, onTestFinished, vi } from 'vitest'
-import { createNoticeDelivery } from '../src/notices/deliver-notices.ts'
+import { expect, onTestFinished } from 'vitest'
 import { createNoticeMetrics } from '../src/notices/notice-metrics.ts'
 import { createNoticeRecorder } from '../src/notices/notice-recorder.ts'
 import { waitForBlocked } from './database-tools.ts'
-import {
-  insertConnection,
-  makeDue,
-  noticeRow,
-  openNoticeScene,
-  openOutbox,
-  tell,
-  tellMany,
-  test,
-  verify,
-} from './notice-scene.ts'
+import { insertConnection, noticeRow, openNoticeScene, openOutbox, tell, test, verify } from './notice-scene.ts'
 
 test('a notice is a signed message that tells what became of a connection', async ({ database, outbox }) => {
   const scene = await openNoticeScene(outbox, database.pool)
@@ -87,6 +76,32 @@ test('while secrets are exchanged both sign, and either verifies', async ({ data
   expect(() => verify(scene.receiver.requests[0], randomBytes(32))).toThrow('no signature fits')
 })
 
+test('the code of docs/webhooks.md takes what is sent, and nothing else', async ({ database, outbox }) => {
+  const document = await readFile(new URL('../../../docs/webhooks.md', import.meta.url), 'utf8')
+  const code = /```js\n([^]*?)```/.exec(document)?.[1] ?? ''
+  const { readNotice } = await import(`data:text/javascript,${encodeURIComponent(code)}`)
+  const [old, next] = [randomBytes(32), randomBytes(32)]
+  const scene = await openNoticeScene(outbox, database.pool, { secrets: [old, next] })
+  const about = await insertConnection(database.pool)
+  const id = await tell(outbox, about)
+  await scene.deliver()
+
+  const { headers, body } = scene.receiver.requests[0]!
+  const write = (secret: Buffer) => `whsec_${secret.toString('base64')}`
+  for (const rawBody of [body, Buffer.from(body)]) {
+    const notice = { id, type: 'connection.attention_required', data: { connection_id: about.connectionId } }
+    expect(readNotice(write(next), headers, rawBody)).toMatchObject(notice)
+    expect(readNotice(write(old), headers, rawBody)).toMatchObject(notice)
+  }
+  expect(() => readNotice(write(randomBytes(32)), headers, body)).toThrow('does not fit')
+  expect(() => readNotice(write(old), headers, `${body} `)).toThrow('does not fit')
+  expect(() => readNotice(write(old), { ...headers, 'webhook-id': 'another' }, body)).toThrow('does not fit')
+  const { 'webhook-signature': _, ...unsigned } = headers
+  expect(() => readNotice(write(old), unsigned, body)).toThrow('does not fit')
+  expect(() => readNotice(write(old), { ...headers, 'webhook-timestamp': '1' }, body)).toThrow('too old')
+  expect(() => readNotice(write(old), { ...headers, 'webhook-timestamp': undefined }, body)).toThrow('too old')
+})
+
 test('what is rolled back is never told', async ({ database, outbox }) => {
   const scene = await openNoticeScene(outbox, database.pool)
   const about = await insertConnection(database.pool)
@@ -142,75 +157,6 @@ test('of two changes the later one has the later timestamp, also if it began fir
     'connection.attention_required',
     'connection.revoked',
   ])
-})
-
-test('the longest waiting go first, a few at a time', async ({ database, outbox }) => {
-  const scene = await openNoticeScene(outbox, database.pool)
-  const about = await insertConnection(database.pool)
-  await tellMany(outbox, about, 10)
-  await database.pool.query(
-    `update notices n set next_attempt_at = now() - make_interval(secs => r.n)
-       from (select id, row_number() over (order by id) as n from notices) r where r.id = n.id`,
-  )
-  const { rows } = await database.pool.query<{ id: string }>('select id from notices order by next_attempt_at')
-  const gate = answers.createGate()
-  scene.receiver.always(gate.step)
-  const round = scene.deliver()
-  await vi.waitFor(() => expect(scene.receiver.requests).toHaveLength(8))
-  const sent = scene.receiver.requests.map(({ headers }) => headers['webhook-id'])
-  expect(new Set(sent)).toEqual(new Set(rows.slice(0, 8).map(({ id }) => id)))
-  gate.open()
-  expect(await round, 'there is more').toBe(true)
-  expect(await scene.deliver()).toBe(false)
-  expect(scene.receiver.requests).toHaveLength(10)
-})
-
-test('a notice belongs to one Broker until its lease ends, and then to another', async ({ database, outbox }) => {
-  const { pool } = database
-  const scene = await openNoticeScene(outbox, pool)
-  const others = openOutbox(database.url)
-  onTestFinished(() => others.close())
-  const deliverElsewhere = createNoticeDelivery({ ...scene.deps, database: others })
-  const id = await tell(outbox, await insertConnection(pool))
-  const gate = answers.createGate('before', answers.serverError(500))
-  scene.receiver.next(gate.step)
-  const round = scene.deliver()
-  await gate.arrived
-  expect((await noticeRow(pool, id))?.seconds_ahead, 'longer than an attempt may take').toBeGreaterThan(20)
-
-  await deliverElsewhere(scene.stopping.signal)
-  expect(scene.receiver.requests, 'leased').toHaveLength(1)
-  await makeDue(pool, id)
-  scene.receiver.next(answers.serverError(500, 3_000))
-  await deliverElsewhere(scene.stopping.signal)
-  expect(scene.receiver.requests).toHaveLength(2)
-  expect(await noticeRow(pool, id)).toMatchObject({ attempts: 2, seconds_ahead: expect.closeTo(3_000, -1) })
-
-  // the first one comes to an end, and changes nothing of what the second one wrote
-  gate.open()
-  await round
-  expect(await noticeRow(pool, id)).toMatchObject({ attempts: 2, seconds_ahead: expect.closeTo(3_000, -1) })
-})
-
-test('who was overtaken cannot abandon, but what it delivered is delivered', async ({ database, outbox }) => {
-  const { pool } = database
-  const scene = await openNoticeScene(outbox, pool)
-  const about = await insertConnection(pool)
-  for (const [answer, isLeft] of [
-    [answers.text('', { status: 410 }), true],
-    [answers.text('', { status: 200 }), false],
-  ] as const) {
-    const id = await tell(outbox, about)
-    const gate = answers.createGate('before', answer)
-    scene.receiver.next(gate.step)
-    const round = scene.deliver()
-    await gate.arrived
-    await pool.query('update notices set attempts = attempts + 1 where id = $1', [id])
-    gate.open()
-    await round
-    expect((await noticeRow(pool, id)) !== undefined).toBe(isLeft)
-    await pool.query('delete from notices')
-  }
 })
 
 test('the metrics show what waits, and a scrape outlives the database', async ({ database, outbox }) => {
