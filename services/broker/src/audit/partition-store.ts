@@ -36,7 +36,7 @@ export function selectPartitions(database: Queryable): Promise<readonly StoredPa
   return database.query<StoredPartition>(sql`
     select parent.relname as "table", child.relname as name,
            case when i.inhdetachpending then 'detaching' else 'attached' end as state,
-           (substring(pg_get_expr(child.relpartbound, child.oid) from 'TO \(''(\d[^'']*)''\)'))::timestamptz as until
+           (substring(pg_get_expr(child.relpartbound, child.oid) from 'TO [(]''([0-9][^'']*)''[)]'))::timestamptz as until
       from pg_inherits i
       join pg_class parent on parent.oid = i.inhparent
       join pg_class child on child.oid = i.inhrelid

@@ -5,9 +5,8 @@ import * as store from './partition-store.ts'
 /**
  * Makes the partitions of this month and the next three, and of today and the next fourteen days (data.md, Audit).
  *
- * Many Brokers may do it at once: the lock lets one pass at a time, and what exists is skipped. It is taken before
- * anything else, because a detach in another Broker waits for all who have touched the tables: whoever had done so and
- * then waited for that detach would stand in a circle with it.
+ * Many Brokers may do it at once: the lock lets one pass at a time, and what exists is skipped. It is the one that
+ * attaching needs, taken before anything else: nobody waits for it who holds what another waiter needs.
  * @returns the names of those that it made
  */
 export async function ensurePartitions(database: Database): Promise<readonly string[]> {
