@@ -100,9 +100,9 @@ test('partitions are dropped in a row while others write and list, and nobody no
   for (const name of names) await makePartition(pool, name)
   const recording = keepRecording(database)
   const answers = new Map<number, number>()
-  let isOver = false
+  const over = new AbortController()
   const list = async (): Promise<void> => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       const { status } = await broker.get('/audit?limit=200&until=2030-01-01T00:00:00Z')
       answers.set(status, (answers.get(status) ?? 0) + 1)
     }
@@ -111,7 +111,7 @@ test('partitions are dropped in a row while others write and list, and nobody no
   const retention = openRetention(database)
   await retention.dropOldPartitions()
   await recording.waitForMore()
-  isOver = true
+  over.abort()
   await Promise.all(readers)
   await recording.end()
   expect(recording.failures).toEqual([])
