@@ -1,5 +1,5 @@
 import { test } from '@nexus/testing/vitest'
-import { expect } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
 import { countDaysAhead, ensurePartitions } from '../src/audit/partitions.ts'
 import {
   dayAgo,
@@ -8,6 +8,7 @@ import {
   makePartition,
   monthAgo,
   openPool,
+  openTransaction,
   openRetention,
   startReader,
   stateOf,
@@ -40,6 +41,7 @@ test('what is older than its limit goes, and nothing that is younger', async ({ 
 
 test('where nothing is to do nothing is written and nobody is waited for', async ({ database }) => {
   const { pool } = database
+  onTestFinished(async () => void (await pool.query('drop trigger refuse on maintenance_leases')))
   await pool.query(`create function refuse() returns trigger language plpgsql as $$ begin raise 'written'; end $$`)
   await pool.query('create trigger refuse before insert on maintenance_leases execute function refuse()')
   const retention = openRetention(database)
@@ -47,7 +49,6 @@ test('where nothing is to do nothing is written and nobody is waited for', async
     await retention.dropOldPartitions()
     expect(await ensurePartitions(retention.pool)).toEqual([])
   })
-  await pool.query('drop trigger refuse on maintenance_leases')
 })
 
 test('the age of the oldest partition is known, the one that is stuck included', async ({ database }) => {
@@ -130,16 +131,13 @@ test('partitions are made beside a detach, and neither stands in the way of the 
   await makePartition(pool, 'audit_reads_2020_06_01')
 
   // the maker stands in the middle of its work, because somebody else is about to make a table of the same name
-  const rival = await pool.connect()
-  await rival.query('begin')
-  await rival.query(`create table ${missing[0]} (n integer)`)
+  const rival = await openTransaction(pool, `create table ${missing[0]} (n integer)`)
   const making = ensurePartitions(openPool(database))
   await waitFor(pool, `create table if not exists`)
   const retention = openRetention(database)
   const dropping = retention.dropOldPartitions()
   await waitFor(pool, `detach partition`)
-  await rival.query('rollback')
-  rival.release()
+  await rival.end()
 
   expect((await making).toSorted()).toEqual(missing.toSorted())
   await dropping

@@ -7,7 +7,7 @@ import { dayPartition, monthPartition, partitionNamed } from '../src/audit/parti
 import { recordEvent } from '../src/audit/record-event.ts'
 import { recordReads } from '../src/audit/record-reads.ts'
 import { createAuditRetention } from '../src/audit/retention.ts'
-import { type Database, openDatabase } from '../src/db/database.ts'
+import { type Database, type Queryable, openDatabase } from '../src/db/database.ts'
 import { createLoneConnections } from '../src/db/lone-connections.ts'
 import { eventually } from './database-tools.ts'
 
@@ -28,18 +28,18 @@ export function openPool({ url }: Named, maxConnections = 2): Database {
   return database
 }
 
+/** Statements on connections of their own, which give up after waiting so long for a lock. */
+export function openLone({ url }: Named, lockTimeoutMs: number): Queryable {
+  return createLoneConnections({ url, applicationName: 'nexus-broker', statementTimeoutMs: 10_000, lockTimeoutMs })
+}
+
 /** The retention of one Broker, as it is composed there. */
 export function openRetention(database: Named, days: { readonly events?: number; readonly reads?: number } = {}) {
   const logs = captureLogs()
   const scene = { dropped: 0, logs, owner: randomUUID(), pool: openPool(database) }
   const retention = createAuditRetention({
     database: scene.pool,
-    lone: createLoneConnections({
-      url: database.url,
-      applicationName: 'nexus-broker',
-      statementTimeoutMs: 10_000,
-      lockTimeoutMs: 2_000,
-    }),
+    lone: openLone(database, 2_000),
     owner: scene.owner,
     logger: createLogger({ level: 'trace', service: 'test', destination: logs }),
     retentionDays: { audit_events: days.events ?? 400, audit_reads: days.reads ?? 30 },
@@ -84,11 +84,9 @@ export async function stateOf(pool: Pool, name: string): Promise<TableState> {
   return rows[0]?.state ?? 'gone'
 }
 
-/** Somebody who reads for a long time: a transaction that has looked at `what` and stays open until it is told to end. */
-export async function startReader(pool: Pool, what = 'audit_reads') {
+/** A transaction that has done `statement` and stays open until it is told to end, or the test ends. */
+export async function openTransaction(pool: Pool, statement: string) {
   const client = await pool.connect()
-  await client.query('begin')
-  await client.query(`select count(*) from ${what}`)
   let isOpen = true
   const end = async (): Promise<void> => {
     if (!isOpen) return
@@ -97,7 +95,14 @@ export async function startReader(pool: Pool, what = 'audit_reads') {
     client.release()
   }
   onTestFinished(end)
+  await client.query('begin')
+  await client.query(statement)
   return { end }
+}
+
+/** Somebody who reads for a long time. */
+export function startReader(pool: Pool, table = 'audit_reads') {
+  return openTransaction(pool, `select count(*) from ${table}`)
 }
 
 /** Waits until a detach stands before the transactions that may still see its partition. */
