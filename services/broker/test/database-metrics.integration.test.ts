@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
 import { connect } from './connection-scene.ts'
-import { makePartition } from './audit-scene.ts'
+import { makePartition, stateOf } from './audit-scene.ts'
 import { requestConnection, startTestBroker } from './harness.ts'
 import { openProvider, test } from './handshake-scene.ts'
 
@@ -43,7 +43,10 @@ test('partitions that were dropped are counted, and the oldest that is left tell
   await database.pool.query('create view watched as select * from audit_reads_2020_01_02')
   await using broker = await startTestBroker(database)
   expect(await readMetric(broker, 'nexus_audit_partitions_dropped_total')).toEqual({ '': 2 })
+  // which keeps none of the younger ones
+  const younger = await makePartition(database.pool, 'audit_reads_2020_01_03')
   await using later = await startTestBroker(database)
+  expect(await stateOf(database.pool, younger)).toBe('gone')
   const ages = await readMetric(later, 'nexus_audit_oldest_partition_age_seconds')
   expect(ages['table="audit_events"']).toBe(0)
   const expected = (Date.now() - Date.parse('2020-01-03')) / 1000

@@ -54,18 +54,19 @@ export function createAuditRetention(deps: RetentionDeps): AuditRetention {
   }
 }
 
-/** Where one cannot go now, the others of its table wait too: they are younger, and PostgreSQL detaches one at a time. */
 async function dropOldOf(deps: RetentionDeps, table: AuditTable, mayGoOn: () => Promise<boolean>): Promise<void> {
-  try {
-    const now = await store.readDatabaseTime(deps.database)
-    const schema = await store.readAuditSchema(deps.database)
-    const leaving = (await listPartitions(deps.database)).filter((each) => isLeaving(deps, each, now))
-    for (const partition of leaving.filter((each) => each.table === table)) {
-      if (!(await mayGoOn())) return
+  const now = await store.readDatabaseTime(deps.database)
+  const schema = await store.readAuditSchema(deps.database)
+  const leaving = (await listPartitions(deps.database)).filter((each) => isLeaving(deps, each, now))
+  for (const partition of leaving.filter((each) => each.table === table)) {
+    if (!(await mayGoOn())) return
+    try {
       await retire(deps, schema, partition)
+    } catch (error) {
+      deps.logger.warn({ err: error, table, partition: partition.name }, 'an audit partition could not be dropped yet')
+      // PostgreSQL detaches one at a time; a table that is out already is in nobody's way
+      if (partition.state !== 'detached') return
     }
-  } catch (error) {
-    deps.logger.warn({ err: error, table }, 'an audit partition could not be dropped; it will be tried again')
   }
 }
 
