@@ -1,17 +1,28 @@
 import { randomBytes } from 'node:crypto'
 import type { Keyring } from '@nexus/crypto'
 import { createStateSigner, createVault } from '@nexus/crypto'
-import { type Logger, createMetrics, createRateLimiter, createRedis, createUuidV7, drawAhead } from '@nexus/service'
+import {
+  type Logger,
+  type Metrics,
+  createMetrics,
+  createRateLimiter,
+  createRedis,
+  createUuidV7,
+  drawAhead,
+} from '@nexus/service'
 import { type BrokerDeps, buildApp } from './app.ts'
 import { systemOrigin } from './audit/audit-event.ts'
 import { createDenialRecorder } from './audit/record-denial.ts'
 import { recordEvent } from './audit/record-event.ts'
-import type { BrokerConfig } from './config.ts'
+import { type AuditRetention, type RetentionDeps, createAuditRetention } from './audit/retention.ts'
+import { type BrokerConfig, migrationUrl } from './config.ts'
 import { createLastUsed } from './connections/last-used.ts'
 import { createTokenReader } from './connections/read-token.ts'
 import { createDatabaseClock } from './db/database-clock.ts'
 import type { Database } from './db/database.ts'
+import { createLoneConnections } from './db/lone-connections.ts'
 import { createBrokerMetrics, watchPartitions } from './health/broker-metrics.ts'
+import { createPartitionCounter, watchConnections, watchOldestPartition } from './health/database-metrics.ts'
 import { createRefreshMetrics, watchRefresher } from './health/refresh-metrics.ts'
 import type { CallerSettings } from './http/authenticate-caller.ts'
 import { limitByAddress } from './http/limit-public-routes.ts'
@@ -24,6 +35,7 @@ import { type Refresher, composeRefresher } from './refresher/compose-refresher.
 import { createSecretVault } from './vault/secret-vault.ts'
 
 const sweepEveryMs = 60_000
+const detachLockTimeoutMs = 2_000
 /** Refused calls that are recorded, per address. */
 const denialsPerMinute = 60
 
@@ -48,8 +60,10 @@ export async function composeBroker(
   const metrics = createMetrics('broker')
   const brokerMetrics = createBrokerMetrics(metrics, database)
   const clock = createDatabaseClock(database, host)
-  const sweeper = resources.use(createSweeper({ database, clock, logger, intervalMs: sweepEveryMs }))
+  const auditRetention = composeRetention(config, { database, logger, owner: createId(), metrics })
+  const sweeper = resources.use(createSweeper({ database, clock, logger, intervalMs: sweepEveryMs, auditRetention }))
   watchPartitions(metrics, sweeper)
+  watchConnections(metrics, { database, monotonicMs: host.monotonicMs })
   const redis = createRedis(config.REDIS_URL?.reveal() ?? 'memory://', logger)
   resources.defer(async () => redis?.close())
 
@@ -113,6 +127,24 @@ export async function composeBroker(
     await refresher.start()
   }
   return { app, start, refresher, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+}
+
+type RetentionParts = Pick<RetentionDeps, 'database' | 'logger' | 'owner'> & { readonly metrics: Metrics }
+
+function composeRetention(config: BrokerConfig, { metrics, ...parts }: RetentionParts): AuditRetention {
+  const retention = createAuditRetention({
+    ...parts,
+    lone: createLoneConnections({
+      url: migrationUrl(config),
+      applicationName: 'nexus-broker',
+      statementTimeoutMs: config.DATABASE_STATEMENT_TIMEOUT_MS,
+      lockTimeoutMs: detachLockTimeoutMs,
+    }),
+    retentionDays: { audit_events: config.AUDIT_RETENTION_DAYS, audit_reads: config.AUDIT_READ_RETENTION_DAYS },
+    countDropped: createPartitionCounter(metrics),
+  })
+  watchOldestPartition(metrics, retention)
+  return retention
 }
 
 function callerSettings(config: BrokerConfig): CallerSettings {

@@ -94,6 +94,7 @@ create table handshake_attempts (
 );
 CREATE INDEX handshake_attempts_handshake ON public.handshake_attempts USING btree (handshake_id, created_at);
 CREATE INDEX handshake_attempts_key_id ON public.handshake_attempts USING btree (key_id);
+CREATE INDEX handshake_attempts_secrets ON public.handshake_attempts USING btree (expires_at) WHERE (secrets IS NOT NULL);
 
 create table handshakes (
   id uuid not null,

@@ -169,3 +169,42 @@ test('a sweep passes over rows that somebody holds, and waits for nobody', async
     holder.release()
   }
 })
+
+test('a sweep does all there is, in batches', async ({ broker, database }) => {
+  const { pool } = database
+  const provider = await openProvider(broker)
+  const connectionId = (await requestConnection(broker, { provider_name: provider.name })).connection_id
+  await pool.query(
+    `insert into handshakes (id, connection_id, purpose, ticket_hash, profile_digest, expires_at)
+     select gen_random_uuid(), $1, 'oauth', sha256(n::text::bytea), '', now() - interval '25 hours' from generate_series(1, 2500) n`,
+    [connectionId],
+  )
+  const { rows } = await pool.query<{ id: string }>(
+    `insert into handshakes (id, connection_id, purpose, ticket_hash, profile_digest, expires_at)
+     values ($1, $2, 'oauth', '', '', now() + interval '1 hour') returning id`,
+    [randomUUID(), connectionId],
+  )
+  await pool.query(
+    `insert into handshake_attempts (id, handshake_id, jti_hash, cookie_hash, redirect_uri, secrets, key_id, expires_at)
+     select gen_random_uuid(), $1, sha256(n::text::bytea), '', '', 'x', 'k',
+            now() + case when n <= 2500 then interval '-1 second' else interval '1 hour' end
+       from generate_series(1, 2501) n`,
+    [rows[0]?.id],
+  )
+  await pool.query(
+    `insert into idempotency_keys (caller, key_hash, body_hash, connection_id, created_at)
+     select 'caller', sha256(n::text::bytea), '', $1,
+            now() - case when n <= 2500 then interval '25 hours' else interval '23 hours' end
+       from generate_series(1, 2501) n`,
+    [connectionId],
+  )
+  await sweep(database)
+  const { rows: left } = await pool.query(
+    `select count(distinct h.id)::int as handshakes, count(a.secrets)::int as secrets, count(a.id)::int as attempts,
+            (select count(*)::int from idempotency_keys where connection_id = $1) as keys
+       from handshakes h left join handshake_attempts a on a.handshake_id = h.id
+      where h.connection_id = $1 and h.profile_digest = ''`,
+    [connectionId],
+  )
+  expect(left).toEqual([{ handshakes: 1, secrets: 1, attempts: 2501, keys: 1 }])
+})

@@ -189,3 +189,10 @@ export async function updateGrantedScopes(
     update connections set granted_scopes = ${scopes}::text[], updated_at = now()
      where id = ${id}::uuid and granted_scopes is distinct from ${scopes}::text[]`)
 }
+
+export type StatusCount = { readonly status: ConnectionStatus; readonly count: number }
+
+export function countByStatus(database: Queryable): Promise<readonly StatusCount[]> {
+  return database.query<StatusCount>(sql`
+    select ${effectiveStatus} as status, count(*)::float8 as count from connections c group by 1`)
+}
