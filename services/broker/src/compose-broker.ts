@@ -13,12 +13,14 @@ import { createRefreshConnection } from './connections/refresh-connection.ts'
 import { createDatabaseClock } from './db/database-clock.ts'
 import type { Database } from './db/database.ts'
 import { createBrokerMetrics, watchPartitions } from './health/broker-metrics.ts'
+import { createVaultMetrics } from './health/vault-metrics.ts'
 import type { CallerSettings } from './http/authenticate-caller.ts'
 import { limitByAddress } from './http/limit-public-routes.ts'
 import { createSweeper } from './maintenance/sweeper.ts'
 import { createOutbound } from './oauth/outbound.ts'
 import { createProviderClient } from './oauth/openid-provider-client.ts'
 import { createSecretVault } from './vault/secret-vault.ts'
+import { watchKeys } from './vault/watch-keys.ts'
 
 const sweepEveryMs = 60_000
 /** Refused calls that are recorded, per address. */
@@ -45,6 +47,8 @@ export async function composeBroker(
   const clock = createDatabaseClock(database, host)
   const sweeper = resources.use(createSweeper({ database, clock, logger, intervalMs: sweepEveryMs }))
   watchPartitions(metrics, sweeper)
+  const { noteKeyState } = createVaultMetrics({ metrics, database, keyring, monotonicMs: host.monotonicMs })
+  resources.use(watchKeys({ database, keyring, logger, random: Math.random, onState: noteKeyState }))
   const redis = createRedis(config.REDIS_URL?.reveal() ?? 'memory://', logger)
   resources.defer(async () => redis?.close())
 
