@@ -1,0 +1,131 @@
+import { randomInt } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import { expect, onTestFinished, test } from 'vitest'
+import { startCommand } from './broker-command.ts'
+import { openPlainConnection } from './connection-scene.ts'
+import { eventually, setSecondsLeft, tokenRow } from './database-tools.ts'
+import { type Client, readToken } from './harness.ts'
+import {
+  type Installation,
+  command,
+  countByKey,
+  idOf,
+  keyEnvironment,
+  linesOf,
+  openInstallation,
+  registeredKeys,
+  seedRows,
+  startBrokerWith,
+} from './keys-scene.ts'
+
+const kills = 6
+
+test(
+  '[V4] killed again and again under load, it loses nothing, fails no read, and comes to its end',
+  { timeout: 120_000 },
+  async () => {
+    const installation = await openInstallation()
+    const { database, old, next } = installation
+    const [first, second] = [
+      { primary: old, extra: [next] },
+      { primary: next, extra: [old] },
+    ]
+    expect((await command(installation, first, 'keys', 'add')).exitCode).toBe(0)
+    // Brokers of both sets of keys, as in the middle of a roll
+    await using before = await startBrokerWith(installation, first)
+    await using after = await startBrokerWith(installation, second)
+    const opened = await Promise.all([1, 2, 3, 4].map(() => openPlainConnection(before, { refreshTokens: 'constant' })))
+    const seeded = await seedRows(installation, old, { tokens: 400, revocations: 20 })
+    const load = startLoad(
+      installation,
+      [before, after],
+      opened.map(({ id }) => id),
+      seeded.tokens,
+    )
+
+    const env = { DATABASE_URL: database.url, ...keyEnvironment(second) }
+    for (let n = 0; n < kills; n++) {
+      const done = await countResealed(installation)
+      const rotating = startCommand(['keys', 'rotate', '--batch', '3'], env)
+      await eventually('it is under way', async () => (await countResealed(installation)) > done || undefined, 20_000)
+      await delay(randomInt(30))
+      expect((await rotating.kill9()).exitCode, 'it did not end by itself').toBeNull()
+      expect(await registeredKeys(installation), 'the old key stays until the end').toMatchObject({
+        [idOf(old)]: false,
+      })
+    }
+    expect(Object.keys(await countByKey(installation)), 'there is still something to do').toContain(
+      `tokens ${idOf(old)}`,
+    )
+    // from here on nobody seals with the old key, but reads and refreshes go on
+    load.refreshOnlyAt(after)
+    const last = startCommand(['keys', 'rotate', '--batch', '3'], env)
+    expect((await last.finished).exitCode).toBe(0)
+    const { reads, refreshes, failures } = await load.stop()
+
+    expect(failures.slice(0, 5), 'no read failed').toEqual([])
+    expect(reads).toBeGreaterThan(100)
+    expect(refreshes).toBeGreaterThan(4)
+    expect(Object.keys(await countByKey(installation)).filter((key) => !key.endsWith(idOf(next)))).toEqual([])
+    const { rows } = await database.pool.query('select count(*)::int as n from tokens')
+    expect(rows, 'none lost').toEqual([{ n: 404 }])
+    for (const id of seeded.tokens.keys())
+      expect((await tokenRow(database.pool, id)).version, 'nobody refreshed it').toBe(1)
+    const verified = await command(installation, { primary: next }, 'vault', 'verify')
+    expect(linesOf(verified.stdout), 'every secret opens with the new key alone').toMatchObject([
+      { event: 'verified', ok: true, checked: { token: 404, revocation: 20 } },
+    ])
+  },
+)
+
+async function countResealed(installation: Installation): Promise<number> {
+  const counts = await countByKey(installation)
+  return counts[`tokens ${idOf(installation.next)}`] ?? 0
+}
+
+/** Readers of everything and refreshes of the connections that can be, through all Brokers, until it is stopped. */
+function startLoad(
+  { database }: Installation,
+  brokers: readonly Client[],
+  refreshable: readonly string[],
+  tokens: ReadonlyMap<string, string>,
+) {
+  const counts = { reads: 0, refreshes: 0, failures: [] as string[] }
+  let isRunning = true
+  let refreshing = brokers
+  const pick = <Item>(items: readonly Item[]): Item => items[randomInt(items.length)] as Item
+  const ids = [...tokens.keys()]
+
+  const read = async (): Promise<void> => {
+    while (isRunning) {
+      const id = pick([...refreshable, pick(ids)])
+      const { status, body, text } = await readToken(pick(brokers), id)
+      counts.reads += 1
+      const expected = tokens.get(id) ?? body?.access_token
+      if (status !== 200 || body.access_token !== expected) counts.failures.push(`${id}: ${status} ${text}`)
+    }
+  }
+  const refresh = async (): Promise<void> => {
+    while (isRunning) {
+      const id = pick(refreshable)
+      await setSecondsLeft(database.pool, id, 10)
+      const { status, text } = await readToken(pick(refreshing), id)
+      counts.refreshes += 1
+      if (status !== 200) counts.failures.push(`${id} due: ${status} ${text}`)
+      await delay(50)
+    }
+  }
+  const all = Promise.all([read(), read(), refresh()])
+  const stop = async () => {
+    isRunning = false
+    await all
+    return counts
+  }
+  onTestFinished(async () => void (await stop()))
+  return {
+    refreshOnlyAt: (broker: Client) => {
+      refreshing = [broker]
+    },
+    stop,
+  }
+}
