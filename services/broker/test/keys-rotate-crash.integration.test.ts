@@ -1,9 +1,10 @@
 import { randomInt } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
+import { migrationLockId } from '../src/db/migrate.ts'
 import { startCommand } from './broker-command.ts'
 import { openPlainConnection } from './connection-scene.ts'
-import { eventually, setSecondsLeft, tokenRow } from './database-tools.ts'
+import { eventually, setSecondsLeft, tokenRow, whileLocked } from './database-tools.ts'
 import { type Client, readToken } from './harness.ts'
 import {
   type Installation,
@@ -35,7 +36,7 @@ test(
     await using before = await startBrokerWith(installation, first)
     await using after = await startBrokerWith(installation, second)
     const opened = await Promise.all([1, 2, 3, 4].map(() => openPlainConnection(before, { refreshTokens: 'constant' })))
-    const seeded = await seedRows(installation, old, { tokens: 400, revocations: 20 })
+    const seeded = await seedRows(installation, old, { tokens: 600, revocations: 20 })
     const load = startLoad(
       installation,
       [before, after],
@@ -46,8 +47,9 @@ test(
     const env = { DATABASE_URL: database.url, ...keyEnvironment(second) }
     for (let n = 0; n < kills; n++) {
       const done = await countResealed(installation)
-      const rotating = startCommand(['keys', 'rotate', '--batch', '3'], env)
+      const rotating = startCommand(['keys', 'rotate', '--batch', '1'], env)
       await eventually('it is under way', async () => (await countResealed(installation)) > done || undefined, 20_000)
+      // wherever it happens to be
       await delay(randomInt(30))
       expect((await rotating.kill9()).exitCode, 'it did not end by itself').toBeNull()
       expect(await registeredKeys(installation), 'the old key stays until the end').toMatchObject({
@@ -68,15 +70,38 @@ test(
     expect(refreshes).toBeGreaterThan(4)
     expect(Object.keys(await countByKey(installation)).filter((key) => !key.endsWith(idOf(next)))).toEqual([])
     const { rows } = await database.pool.query('select count(*)::int as n from tokens')
-    expect(rows, 'none lost').toEqual([{ n: 404 }])
+    expect(rows, 'none lost').toEqual([{ n: 604 }])
     for (const id of seeded.tokens.keys())
       expect((await tokenRow(database.pool, id)).version, 'nobody refreshed it').toBe(1)
     const verified = await command(installation, { primary: next }, 'vault', 'verify')
     expect(linesOf(verified.stdout), 'every secret opens with the new key alone').toMatchObject([
-      { event: 'verified', ok: true, checked: { token: 404, revocation: 20 } },
+      { event: 'verified', ok: true, checked: { token: 604, revocation: 20 } },
     ])
   },
 )
+
+test('[V4] killed when all rows are sealed anew, before the old key is retired, it retires it in the next run', async () => {
+  const installation = await openInstallation()
+  const { database, old, next } = installation
+  const set = { primary: next, extra: [old] }
+  await command(installation, { primary: old, extra: [next] }, 'keys', 'add')
+  await seedRows(installation, old, { tokens: 3 })
+  await whileLocked(database.pool, `select pg_advisory_xact_lock(${migrationLockId})`, async () => {
+    const rotating = startCommand(['keys', 'rotate'], { DATABASE_URL: database.url, ...keyEnvironment(set) })
+    await eventually('it waits to retire the old key', async () => {
+      const { rows } = await database.pool.query(
+        `select from pg_stat_activity where datname = current_database() and wait_event = 'advisory' and application_name = 'nexus-keys'`,
+      )
+      return rows.length > 0 || undefined
+    })
+    await rotating.kill9()
+  })
+  expect(Object.keys(await countByKey(installation)).filter((key) => !key.endsWith(idOf(next)))).toEqual([])
+  expect(await registeredKeys(installation)).toMatchObject({ [idOf(old)]: false })
+  const { exitCode, stdout } = await command(installation, set, 'keys', 'rotate')
+  expect(exitCode).toBe(0)
+  expect(linesOf(stdout).at(-1)).toMatchObject({ outcome: 'done', resealed: { token: 0 }, retired: [idOf(old)] })
+})
 
 async function countResealed(installation: Installation): Promise<number> {
   const counts = await countByKey(installation)
