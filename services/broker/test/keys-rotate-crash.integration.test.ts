@@ -88,12 +88,7 @@ test('[V4] killed when all rows are sealed anew, before the old key is retired, 
   await seedRows(installation, old, { tokens: 3 })
   await whileLocked(database.pool, `select pg_advisory_xact_lock(${migrationLockId})`, async () => {
     const rotating = startCommand(['keys', 'rotate'], { DATABASE_URL: database.url, ...keyEnvironment(set) })
-    await eventually('it waits to retire the old key', async () => {
-      const { rows } = await database.pool.query(
-        `select from pg_stat_activity where datname = current_database() and wait_event = 'advisory' and application_name = 'nexus-keys'`,
-      )
-      return rows.length > 0 || undefined
-    })
+    await waitForRetirement(installation)
     await rotating.kill9()
   })
   expect(Object.keys(await countByKey(installation)).filter((key) => !key.endsWith(idOf(next)))).toEqual([])
@@ -102,6 +97,35 @@ test('[V4] killed when all rows are sealed anew, before the old key is retired, 
   expect(exitCode).toBe(0)
   expect(linesOf(stdout).at(-1)).toMatchObject({ outcome: 'done', resealed: { token: 0 }, retired: [idOf(old)] })
 })
+
+test('[V4] a row sealed with the old key between the last look and the end keeps that key from being retired', async () => {
+  const installation = await openInstallation()
+  const { database, old, next } = installation
+  const set = { primary: next, extra: [old] }
+  await command(installation, { primary: old, extra: [next] }, 'keys', 'add')
+  await seedRows(installation, old, { tokens: 3 })
+  const rotating = await whileLocked(database.pool, `select pg_advisory_xact_lock(${migrationLockId})`, async () => {
+    const started = startCommand(['keys', 'rotate'], { DATABASE_URL: database.url, ...keyEnvironment(set) })
+    await waitForRetirement(installation)
+    await seedRows(installation, old, { revocations: 1 })
+    return started
+  })
+  const { exitCode, stdout } = await rotating.finished
+  expect(exitCode).toBe(0)
+  expect(linesOf(stdout).at(-1)).toMatchObject({ resealed: { token: 3, revocation: 1 }, retired: [idOf(old)] })
+  expect(Object.keys(await countByKey(installation)).filter((key) => !key.endsWith(idOf(next)))).toEqual([])
+})
+
+/** All rows are sealed anew, and the command stands before the lock of the registration. */
+async function waitForRetirement({ database }: Installation): Promise<void> {
+  await eventually('it waits to retire the old key', async () => {
+    const { rows } = await database.pool.query(
+      `select from pg_stat_activity
+        where datname = current_database() and wait_event = 'advisory' and application_name = 'nexus-keys'`,
+    )
+    return rows.length > 0 || undefined
+  })
+}
 
 async function countResealed(installation: Installation): Promise<number> {
   const counts = await countByKey(installation)

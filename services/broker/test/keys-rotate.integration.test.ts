@@ -1,5 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest'
 import { sealedKinds } from '../src/vault/sealed-kinds.ts'
+import { beginning, selectRowsOfKey, updateResealedRows } from '../src/vault/sealed-row-store.ts'
 import { startCommand } from './broker-command.ts'
 import { connect, openPlainConnection } from './connection-scene.ts'
 import { eventually, setSecondsLeft, tokenRow, whileLocked } from './database-tools.ts'
@@ -14,6 +15,7 @@ import {
   linesOf,
   makeKey,
   openInstallation,
+  openPool,
   refusalOf,
   registeredKeys,
   seedRows,
@@ -171,7 +173,7 @@ test('[V4] a row that does not open is named and left alone, the others go on, a
   expect((await keyEvents(installation)).at(-1)).toMatchObject({ event: 'keys.rotated', outcome: 'vault_integrity' })
 })
 
-test('[V4] a row that somebody writes between look and write keeps what they wrote', async () => {
+test('[V4] a row that somebody holds is passed over, and sealed anew later with what they wrote', async () => {
   const installation = await openInstallation()
   const { database, old, next } = installation
   await command(installation, { primary: old, extra: [next] }, 'keys', 'add')
@@ -201,6 +203,44 @@ test('[V4] a row that somebody writes between look and write keeps what they wro
   expect((await tokenRow(database.pool, id)).version).toBe(2)
   expect((await readToken(broker, id)).body.access_token).toBe(refreshed)
   expect(Object.keys(await countByKey(installation)).every((key) => key.endsWith(idOf(next)))).toBe(true)
+})
+
+test('[V4] what changed since it was read is never written over', async () => {
+  const installation = await openInstallation()
+  const { database, old, next } = installation
+  const { tokens } = await seedRows(installation, old, { tokens: 5 })
+  const pool = openPool(database)
+  const kind = sealedKinds.find(({ purpose }) => purpose === 'token')!
+  const read = await selectRowsOfKey(pool, kind, idOf(old), beginning, 10)
+  const [refreshed = '', resealed = '', renumbered = '', gone = '', same = ''] = read.map(({ id }) => id)
+  const anew = vaultOf(next)
+  const ready = read.map((row) => ({
+    row,
+    anew: anew.seal(tokens.get(row.id) ?? '', { purpose: 'token', recordId: row.id, version: row.version }).sealed,
+  }))
+  await database.pool.query(`update tokens set version = 2, credentials = 'newer' where connection_id = $1`, [
+    refreshed,
+  ])
+  await database.pool.query(`update tokens set credentials = 'other' where connection_id = $1`, [resealed])
+  await database.pool.query('update tokens set version = 2 where connection_id = $1', [renumbered])
+  await database.pool.query('delete from tokens where connection_id = $1', [gone])
+  // what readers and claims write beside the secret does not matter
+  await database.pool.query('update tokens set lease_epoch = lease_epoch + 1 where connection_id = $1', [same])
+
+  expect(await updateResealedRows(pool, kind, idOf(next), ready)).toBe(1)
+  const { rows } = await database.pool.query<{ id: string; credentials: Buffer; key: string }>(
+    `select connection_id as id, credentials, encode(key_id, 'hex') as key from tokens`,
+  )
+  const written = Object.fromEntries(
+    rows.map(({ id, credentials, key }) => [id, [credentials.toString('latin1'), key]]),
+  )
+  const ofSame = ready.find(({ row }) => row.id === same)?.anew.toString('latin1')
+  expect(written).toEqual({
+    [refreshed]: ['newer', idOf(old)],
+    [resealed]: ['other', idOf(old)],
+    [renumbered]: [read.find(({ id }) => id === renumbered)?.sealed.toString('latin1'), idOf(old)],
+    [same]: [ofSame, idOf(next)],
+  })
 })
 
 test('[V4] Ctrl-C ends it after the batch, and the next run goes on from there', async () => {

@@ -47,6 +47,12 @@ test('nothing to do is a full bar, and a narrow terminal gets no second line', (
   expect(written[0]?.replace('err \r\u001b[2K', '').length).toBeLessThan(20)
 })
 
+test('a terminal that does not know its width gets eighty columns', () => {
+  const { output, written } = open(true, { columns: 0 })
+  output.progress(1, 2)
+  expect(written[0]).toBe('err \r\u001b[2K[###############...............]  50 %  1 of 2 rows  0/s')
+})
+
 test('other things are measured anew', () => {
   const { output, written, pass } = open(true, { columns: 120 })
   output.progress(0, 10)

@@ -73,7 +73,7 @@ function createTerminalOutput({ stdout, stderr, monotonicMs }: OutputOptions): O
   }
   return {
     progress(done, total, what = 'rows') {
-      bar = drawBar(done, total, what, measure(done, total, what), stderr.columns ?? 80)
+      bar = drawBar(done, total, what, measure(done, total, what), columnsOf(stderr))
       const now = monotonicMs()
       if (now - drawnAt < drawEveryMs && done < total) return
       drawnAt = now
@@ -87,6 +87,11 @@ function createTerminalOutput({ stdout, stderr, monotonicMs }: OutputOptions): O
       stdout.write(`${words}\n`)
     },
   }
+}
+
+/** A terminal that was never told its size has 0 columns. */
+function columnsOf({ columns = 0 }: OutputStream): number {
+  return columns > 0 ? columns : 80
 }
 
 type Pace = { readonly perSecond: number; readonly secondsLeft: number | undefined }

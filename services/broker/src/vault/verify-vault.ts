@@ -55,6 +55,7 @@ export async function verifyVault(deps: VerificationDeps, options: VerificationO
     deps.report.found(finding)
   }
   const total = [...(await countRows(database)).values()].reduce((sum, counts) => sum + sumCounts(counts), 0)
+  deps.report.progress(0, total, 'rows')
 
   for (const kind of sealedKinds) {
     for await (const rows of pages(database, kind, options)) {
