@@ -140,13 +140,13 @@ function startLoad(
   tokens: ReadonlyMap<string, string>,
 ) {
   const counts = { reads: 0, refreshes: 0, failures: [] as string[] }
-  let isRunning = true
+  const stopping = new AbortController()
   let refreshing = brokers
   const pick = <Item>(items: readonly Item[]): Item => items[randomInt(items.length)] as Item
   const ids = [...tokens.keys()]
 
   const read = async (): Promise<void> => {
-    while (isRunning) {
+    while (!stopping.signal.aborted) {
       const id = pick([...refreshable, pick(ids)])
       const { status, body, text } = await readToken(pick(brokers), id)
       counts.reads += 1
@@ -155,7 +155,7 @@ function startLoad(
     }
   }
   const refresh = async (): Promise<void> => {
-    while (isRunning) {
+    while (!stopping.signal.aborted) {
       const id = pick(refreshable)
       await setSecondsLeft(database.pool, id, 10)
       const { status, text } = await readToken(pick(refreshing), id)
@@ -166,7 +166,7 @@ function startLoad(
   }
   const all = Promise.all([read(), read(), refresh()])
   const stop = async () => {
-    isRunning = false
+    stopping.abort()
     await all
     return counts
   }
