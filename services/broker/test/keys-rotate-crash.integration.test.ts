@@ -60,7 +60,7 @@ test(
       `tokens ${idOf(old)}`,
     )
     // from here on nobody seals with the old key, but reads and refreshes go on
-    load.refreshOnlyAt(after)
+    await load.moveTo(after)
     const last = startCommand(['keys', 'rotate', '--batch', '3'], env)
     expect((await last.finished).exitCode).toBe(0)
     const { reads, refreshes, failures } = await load.stop()
@@ -141,26 +141,28 @@ function startLoad(
 ) {
   const counts = { reads: 0, refreshes: 0, failures: [] as string[] }
   const stopping = new AbortController()
-  let refreshing = brokers
-  const pick = <Item>(items: readonly Item[]): Item => items[randomInt(items.length)] as Item
   const ids = [...tokens.keys()]
+  let used = brokers
+  const asking = new Set<Promise<unknown>>()
+  const pick = <Item>(items: readonly Item[]): Item => items[randomInt(items.length)] as Item
 
+  const ask = async (id: string, what: 'reads' | 'refreshes'): Promise<void> => {
+    const answer = readToken(pick(used), id)
+    asking.add(answer)
+    const { status, body, text } = await answer
+    asking.delete(answer)
+    counts[what] += 1
+    const expected = tokens.get(id) ?? body?.access_token
+    if (status !== 200 || body.access_token !== expected) counts.failures.push(`${id}: ${status} ${text}`)
+  }
   const read = async (): Promise<void> => {
-    while (!stopping.signal.aborted) {
-      const id = pick([...refreshable, pick(ids)])
-      const { status, body, text } = await readToken(pick(brokers), id)
-      counts.reads += 1
-      const expected = tokens.get(id) ?? body?.access_token
-      if (status !== 200 || body.access_token !== expected) counts.failures.push(`${id}: ${status} ${text}`)
-    }
+    while (!stopping.signal.aborted) await ask(pick([...refreshable, pick(ids)]), 'reads')
   }
   const refresh = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
       const id = pick(refreshable)
       await setSecondsLeft(database.pool, id, 10)
-      const { status, text } = await readToken(pick(refreshing), id)
-      counts.refreshes += 1
-      if (status !== 200) counts.failures.push(`${id} due: ${status} ${text}`)
+      await ask(id, 'refreshes')
       await delay(50)
     }
   }
@@ -172,8 +174,10 @@ function startLoad(
   }
   onTestFinished(async () => void (await stop()))
   return {
-    refreshOnlyAt: (broker: Client) => {
-      refreshing = [broker]
+    /** From now on everybody asks this Broker; the others have answered what they were asked. */
+    moveTo: async (broker: Client): Promise<void> => {
+      used = [broker]
+      await Promise.all(asking)
     },
     stop,
   }

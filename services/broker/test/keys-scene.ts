@@ -38,9 +38,9 @@ export async function openInstallation(): Promise<Installation> {
   return { database, keys, old: keys.ENCRYPTION_KEY, next: makeKey() }
 }
 
-/** A Broker of this installation with a set of keys. */
+/** A Broker of this installation with a set of keys. It refreshes only what is read, so that tests say when. */
 export function startBrokerWith({ database, keys }: Installation, { primary, extra = [] }: KeySet) {
-  const env = { ENCRYPTION_KEYS_EXTRA: extra.join(','), AUTH_RATE_LIMIT_PER_MINUTE: '0' }
+  const env = { ENCRYPTION_KEYS_EXTRA: extra.join(','), AUTH_RATE_LIMIT_PER_MINUTE: '0', REFRESH_ENABLED: 'false' }
   return startTestBroker(database, { env, keys: { ...keys, ENCRYPTION_KEY: primary } })
 }
 
