@@ -33,6 +33,13 @@ const databaseFields = {
 /** What `migrate` needs: no key, no secret but the database's. */
 const migrateSchema = z.object({ ...databaseFields, LOG_LEVEL: logLevel() })
 
+/** What `keys` and `vault` need: the database and the keys it is sealed with. */
+const keysSchema = z.object({
+  DATABASE_URL: databaseFields.DATABASE_URL,
+  ENCRYPTION_KEY: requiredKey32(),
+  ENCRYPTION_KEYS_EXTRA: keyList32(),
+})
+
 const schema = z
   .object({
     ...databaseFields,
@@ -141,6 +148,11 @@ export function readBrokerConfig(env: Environment): BrokerConfig {
 /** @throws ConfigError */
 export function readMigrateConfig(env: Environment): z.output<typeof migrateSchema> {
   return readConfig(migrateSchema, env)
+}
+
+/** @throws ConfigError */
+export function readKeysConfig(env: Environment): z.output<typeof keysSchema> {
+  return readConfig(keysSchema, env)
 }
 
 /** Session locks fail behind transaction poolers, so migrations go around them where an operator gave a way. */

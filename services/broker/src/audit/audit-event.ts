@@ -24,6 +24,7 @@ export type AuditEventName =
   | 'notice.abandoned'
   | 'keys.added'
   | 'keys.rotated'
+  | 'keys.retired'
   | 'access.denied'
   | 'vault.integrity_failed'
 
