@@ -21,6 +21,7 @@ import type {
 import { ProviderError } from './provider-errors.ts'
 import { classifyRefreshError } from './refresh-outcome.ts'
 import { pickFreeParameters } from './reserved-parameters.ts'
+import { revokeToken } from './revocation-request.ts'
 import { sendTokenRequest, type SentTokenRequest, type TokenRequestDependencies } from './token-request.ts'
 
 export type ProviderClientDependencies = {
@@ -63,6 +64,7 @@ export function createProviderClient(dependencies: ProviderClientDependencies): 
         throw error
       }
     },
+    revoke: (provider, request) => revokeToken(context, provider, request),
   }
 }
 
