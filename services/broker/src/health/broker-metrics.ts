@@ -2,9 +2,11 @@ import type { Metrics } from '@nexus/service'
 import { Counter, Gauge } from 'prom-client'
 import type { Database } from '../db/database.ts'
 import type { Sweeper } from '../maintenance/sweeper.ts'
+import type { RevocationWorker } from '../revocations/revocation-worker.ts'
 
 export type BrokerMetrics = {
   readonly countRefresh: (provider: string, outcome: string) => void
+  readonly countRevocation: (outcome: string) => void
   readonly countIntegrityFailure: (purpose: string) => void
 }
 
@@ -15,6 +17,12 @@ export function createBrokerMetrics(metrics: Metrics, database: Database): Broke
     name: 'nexus_refreshes_total',
     help: 'Refreshes of access tokens, by provider profile and outcome',
     labelNames: ['provider', 'outcome'],
+    registers,
+  })
+  const revocations = new Counter({
+    name: 'nexus_revocations_total',
+    help: 'Attempts to revoke what is not used any more, by outcome: done, unsupported, refused, transient; and abandoned',
+    labelNames: ['outcome'],
     registers,
   })
   const integrityFailures = new Counter({
@@ -41,8 +49,20 @@ export function createBrokerMetrics(metrics: Metrics, database: Database): Broke
   })
   return {
     countRefresh: (provider, outcome) => refreshes.inc({ provider, outcome }),
+    countRevocation: (outcome) => revocations.inc({ outcome }),
     countIntegrityFailure: (purpose) => integrityFailures.inc({ purpose }),
   }
+}
+
+export function watchRevocations(metrics: Metrics, revocations: Pick<RevocationWorker, 'owed'>): void {
+  new Gauge({
+    name: 'nexus_revocations_owed',
+    help: 'Revocations that providers are still to be told of, by all Brokers together',
+    registers: [metrics.registry],
+    collect() {
+      this.set(revocations.owed())
+    },
+  })
 }
 
 export function watchPartitions(metrics: Metrics, sweeper: Pick<Sweeper, 'partitionDaysAhead'>): void {
