@@ -7,20 +7,25 @@ import { systemOrigin } from './audit/audit-event.ts'
 import { createDenialRecorder } from './audit/record-denial.ts'
 import { recordEvent } from './audit/record-event.ts'
 import type { BrokerConfig } from './config.ts'
+import { disconnectProviders } from './connections/disconnect-providers.ts'
 import { createLastUsed } from './connections/last-used.ts'
 import { createTokenReader } from './connections/read-token.ts'
 import { createRefreshConnection } from './connections/refresh-connection.ts'
 import { createDatabaseClock } from './db/database-clock.ts'
 import type { Database } from './db/database.ts'
-import { createBrokerMetrics, watchPartitions } from './health/broker-metrics.ts'
+import { createBrokerMetrics, watchPartitions, watchRevocations } from './health/broker-metrics.ts'
 import type { CallerSettings } from './http/authenticate-caller.ts'
 import { limitByAddress } from './http/limit-public-routes.ts'
+import { startBackgroundLoop } from './maintenance/background-loop.ts'
 import { createSweeper } from './maintenance/sweeper.ts'
+import { createNoticeRecorder } from './notices/notice-recorder.ts'
 import { createOutbound } from './oauth/outbound.ts'
 import { createProviderClient } from './oauth/openid-provider-client.ts'
+import { startRevocationWorker } from './revocations/revocation-worker.ts'
 import { createSecretVault } from './vault/secret-vault.ts'
 
 const sweepEveryMs = 60_000
+const disconnectEveryMs = 5_000
 /** Refused calls that are recorded, per address. */
 const denialsPerMinute = 60
 
@@ -43,7 +48,9 @@ export async function composeBroker(
   const metrics = createMetrics('broker')
   const brokerMetrics = createBrokerMetrics(metrics, database)
   const clock = createDatabaseClock(database, host)
-  const sweeper = resources.use(createSweeper({ database, clock, logger, intervalMs: sweepEveryMs }))
+  const sweeper = resources.use(
+    createSweeper({ database, clock, logger, intervalMs: sweepEveryMs, purgeAfterDays: config.PURGE_AFTER_DAYS }),
+  )
   watchPartitions(metrics, sweeper)
   const redis = createRedis(config.REDIS_URL?.reveal() ?? 'memory://', logger)
   resources.defer(async () => redis?.close())
@@ -63,8 +70,22 @@ export async function composeBroker(
   const shared = { database, vault, createId, schedule, monotonicMs: host.monotonicMs, providerClient, logger }
   const refreshConnection = createRefreshConnection({ ...shared, countRefresh: brokerMetrics.countRefresh })
 
+  const notices = createNoticeRecorder(createId, config.WEBHOOK_URL !== undefined)
+  const { countRevocation } = brokerMetrics
+  const disconnecting = { ...shared, notices, countRevocation, random: Math.random }
+  watchRevocations(metrics, resources.use(startRevocationWorker(disconnecting)))
+  resources.use(
+    startBackgroundLoop({
+      name: 'disconnect removed providers',
+      everyMs: disconnectEveryMs,
+      work: (signal) => disconnectProviders(disconnecting, signal),
+      logger,
+      random: Math.random,
+    }),
+  )
+
   const deps: BrokerDeps = {
-    ...shared,
+    ...disconnecting,
     metrics,
     redis,
     sweeper,

@@ -10,6 +10,23 @@ export async function expirePendingConnections(database: Queryable): Promise<num
   return rows.length
 }
 
+/**
+ * Connections that are over for so long, with their handshakes. What is still to be revoked of them lies elsewhere and
+ * stays. Their age counts from what ended them: being asked for, or read, does not keep them.
+ */
+export async function purgeConnections(database: Queryable, afterDays: number): Promise<number> {
+  const rows = await database.query(sql`
+    delete from connections
+     where id in (
+       select id from connections
+        where status in ('failed', 'expired', 'revoked') and updated_at < now() - make_interval(days => ${afterDays}::int)
+        order by updated_at
+        limit 1000
+          for update skip locked)
+    returning id`)
+  return rows.length
+}
+
 /** Links nobody can open any more, and their attempts. A day of grace keeps late callbacks on a page that explains. */
 export async function deleteExpiredHandshakes(database: Queryable): Promise<number> {
   const rows = await database.query(sql`

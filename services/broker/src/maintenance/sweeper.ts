@@ -9,6 +9,8 @@ export type SweeperDeps = {
   readonly clock: DatabaseClock
   readonly logger: Logger
   readonly intervalMs: number
+  /** PURGE_AFTER_DAYS */
+  readonly purgeAfterDays: number
 }
 
 export type Sweeper = AsyncDisposable & {
@@ -21,7 +23,7 @@ export type Sweeper = AsyncDisposable & {
  * The housekeeping of every Broker. Each job is idempotent and passes over rows that another Broker holds, so it does not
  * matter how many run it; a job that fails is tried again with the next sweep.
  */
-export function createSweeper({ database, clock, logger, intervalMs }: SweeperDeps): Sweeper {
+export function createSweeper({ database, clock, logger, intervalMs, purgeAfterDays }: SweeperDeps): Sweeper {
   let daysAhead = 0
   let running: Promise<void> = Promise.resolve()
 
@@ -33,6 +35,7 @@ export function createSweeper({ database, clock, logger, intervalMs }: SweeperDe
     ['forget secrets of attempts', () => store.forgetAttemptSecrets(database)],
     ['delete expired handshakes', () => store.deleteExpiredHandshakes(database)],
     ['delete idempotency keys', () => store.deleteOldIdempotencyKeys(database)],
+    ['purge connections', () => store.purgeConnections(database, purgeAfterDays)],
   ]
   const runJobs = async (): Promise<void> => {
     for (const [name, job] of jobs) {
