@@ -216,7 +216,7 @@ export async function endHandshakesOf(transaction: Queryable, connectionId: stri
       update handshakes set outcome = 'error', outcome_error = 'already_completed'
        where id in (select id from held where "isIdle")
     )
-    update handshake_attempts set secrets = null, key_id = null
+    update handshake_attempts set consumed_at = coalesce(consumed_at, now()), secrets = null, key_id = null
      where id in (
        select id from handshake_attempts
         where handshake_id in (select id from held) and secrets is not null
