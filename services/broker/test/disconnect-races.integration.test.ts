@@ -73,7 +73,8 @@ test.for(['before', 'after'] as const)(
     expect(await readToken(broker, id), 'disconnected it is').toMatchObject({ status: 409 })
     expect((await disconnect(broker, id)).body).toEqual(queued)
     const [row] = await revocationsOf(pool, id)
-    expect(row?.seconds_ahead, 'it comes due by itself').toBeLessThanOrEqual(15)
+    expect(row?.seconds_ahead, 'it comes due by itself, and not while it is attempted').toBeLessThanOrEqual(15)
+    expect(row?.seconds_ahead).toBeGreaterThan(5)
     await makeDue(pool, id)
     await waitUntilSettled(pool, id)
     expect(revokedAt(provider).slice(1)).toEqual(issuedTokens(provider).both)
@@ -162,6 +163,29 @@ test('disconnected while it is refreshed, in any order and many times: it stays 
   }
   expect(provider.violations).toEqual([])
 })
+
+test.for([
+  ['a refresh', ['tokens where connection_id', 'connections where id']],
+  ['a handshake', ['handshakes where connection_id', 'connections where id', 'tokens where connection_id']],
+] as const)(
+  'it locks rows in the order in which %s does, so that neither waits for the other in a circle',
+  async ([, [first, ...others]], { broker, database: { pool } }) => {
+    const { id } = await openPlainConnection(broker)
+    const holder = await pool.connect()
+    try {
+      // sooner than PostgreSQL would end a deadlock by failing one of the two
+      await holder.query(`begin; set local lock_timeout = '500ms'`)
+      await holder.query(`select from ${first} = $1 for no key update`, [id])
+      const disconnecting = disconnect(broker, id)
+      await waitForBlocked(pool)
+      for (const table of others) await holder.query(`select from ${table} = $1 for no key update`, [id])
+      await holder.query('commit')
+      expect(await disconnecting).toMatchObject({ status: 200, body: done })
+    } finally {
+      holder.release(true)
+    }
+  },
+)
 
 test('[R4] PostgreSQL away: 503, nothing is done, and it may be repeated', { timeout }, async () => {
   await using cluster = await startTemporaryCluster()

@@ -1,7 +1,7 @@
 import { type Step, answers, createTestDatabase } from '@nexus/testing'
 import { expect, inject, onTestFinished, vi } from 'vitest'
 import { connect, openPlainConnection } from './connection-scene.ts'
-import { eventually } from './database-tools.ts'
+import { eventually, whileLocked } from './database-tools.ts'
 import {
   answersDisconnected,
   disconnect,
@@ -201,6 +201,19 @@ test('[P6] a dead provider holds up nobody else, and is not besieged', async ({ 
   )
   expect(dead.requestsTo('revocation'), 'four at once, and none has given up yet').toHaveLength(counted + 4)
   expect(await owedBy(dead)).toBe(8)
+})
+
+test('[P6] what another Broker is about to take keeps nobody from the rest', async ({ broker, database: { pool } }) => {
+  const { provider, id: held } = await openOwing(broker)
+  provider.next('revocation', answers.serverError(503, 3_000))
+  const free = await connect(broker, provider)
+  expect((await disconnect(broker, free)).body).toEqual(queued)
+  await makeDue(pool, held)
+  await whileLocked(pool, `select from revocations where connection_id = '${held}' for update`, async () => {
+    await makeDue(pool, free)
+    await waitUntilSettled(pool, free)
+  })
+  await waitUntilSettled(pool, held)
 })
 
 test('[P6] several Brokers on one queue: each token is presented once', async ({ broker, database }) => {
