@@ -1,6 +1,6 @@
 import { answers, migrateDatabase, startTcpProxy, startTemporaryCluster } from '@nexus/testing'
 import pg from 'pg'
-import { expect, onTestFinished, vi } from 'vitest'
+import { expect, vi } from 'vitest'
 import { connect, openPlainConnection } from './connection-scene.ts'
 import { waitForBlocked, whileLocked } from './database-tools.ts'
 import {
@@ -218,8 +218,9 @@ test('[R4] PostgreSQL stopped while the provider revokes: queued, and done when 
   expect(await disconnecting).toMatchObject({ status: 200, body: queued })
   await cluster.start()
   const pool = new pg.Pool({ connectionString: url })
-  onTestFinished(() => pool.end())
   await makeDue(pool, id)
+  // before its server goes
+  await pool.end()
   await vi.waitFor(async () => expect((await disconnect(broker, id)).body).toEqual(done), { timeout: 20_000 })
   expect(revokedAt(provider).slice(-2)).toEqual(issuedTokens(provider).both)
 })
