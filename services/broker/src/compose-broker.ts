@@ -7,32 +7,32 @@ import { systemOrigin } from './audit/audit-event.ts'
 import { createDenialRecorder } from './audit/record-denial.ts'
 import { recordEvent } from './audit/record-event.ts'
 import type { BrokerConfig } from './config.ts'
-import { disconnectProviders } from './connections/disconnect-providers.ts'
 import { createLastUsed } from './connections/last-used.ts'
 import { createTokenReader } from './connections/read-token.ts'
-import { createRefreshConnection } from './connections/refresh-connection.ts'
+import { startDisconnecting } from './connections/start-disconnecting.ts'
 import { createDatabaseClock } from './db/database-clock.ts'
 import type { Database } from './db/database.ts'
 import { createBrokerMetrics, watchPartitions, watchRevocations } from './health/broker-metrics.ts'
+import { createRefreshMetrics, watchRefresher } from './health/refresh-metrics.ts'
 import type { CallerSettings } from './http/authenticate-caller.ts'
 import { limitByAddress } from './http/limit-public-routes.ts'
-import { startBackgroundLoop } from './maintenance/background-loop.ts'
 import { createSweeper } from './maintenance/sweeper.ts'
 import { createNoticeRecorder } from './notices/notice-recorder.ts'
 import { createOutbound } from './oauth/outbound.ts'
 import { createProviderClient } from './oauth/openid-provider-client.ts'
-import { startRevocationWorker } from './revocations/revocation-worker.ts'
-import { createSecretVault } from './vault/secret-vault.ts'
+import type { Checkpoint } from './refresher/checkpoint.ts'
+import { type Refresher, composeRefresher } from './refresher/compose-refresher.ts'
+import { type SecretVault, createSecretVault } from './vault/secret-vault.ts'
 
 const sweepEveryMs = 60_000
-const disconnectEveryMs = 5_000
 /** Refused calls that are recorded, per address. */
 const denialsPerMinute = 60
 
 export type ComposedBroker = AsyncDisposable & {
   readonly app: Awaited<ReturnType<typeof buildApp>>
-  /** Makes what the first request needs: partitions, the measured clock. */
-  readonly prepare: () => Promise<void>
+  /** Makes what the first request needs (partitions, the measured clock), and begins the work in the background. */
+  readonly start: () => Promise<void>
+  readonly refresher: Pick<Refresher, 'stop' | 'drain'>
 }
 
 /** Puts the parts together: config → vault → features → app. What is made here is disposed of here, in reverse. */
@@ -41,6 +41,7 @@ export async function composeBroker(
   logger: Logger,
   database: Database,
   keyring: Keyring,
+  checkpoint: Checkpoint = () => undefined,
 ): Promise<ComposedBroker> {
   await using resources = new AsyncDisposableStack()
   const host = { now: Date.now, monotonicMs: () => performance.now() }
@@ -55,34 +56,20 @@ export async function composeBroker(
   const redis = createRedis(config.REDIS_URL?.reveal() ?? 'memory://', logger)
   resources.defer(async () => redis?.close())
 
-  const vault = createSecretVault(createVault(keyring), ({ purpose, recordId }) => {
-    brokerMetrics.countIntegrityFailure(purpose)
-    const connectionId = purpose === 'token' ? recordId : undefined
-    const event = { event: 'vault.integrity_failed', outcome: purpose, origin: systemOrigin, connectionId } as const
-    recordEvent(database, createId(), { ...event, data: { record: recordId } }).catch((error: unknown) => {
-      logger.error({ err: error, purpose, record: recordId }, 'an integrity failure could not be recorded')
-    })
-  })
+  const vault = composeVault(keyring, { database, createId, logger, count: brokerMetrics.countIntegrityFailure })
   const outbound = createOutbound(config, resources)
   const providerClient = createProviderClient({ fetch: outbound.fetch, clockOffsetMs: clock.offsetMs })
   const lastUsed = resources.use(createLastUsed(database, logger, host.monotonicMs))
   const schedule = { leadSeconds: config.REFRESH_LEAD_SECONDS, random: Math.random }
   const shared = { database, vault, createId, schedule, monotonicMs: host.monotonicMs, providerClient, logger }
-  const refreshConnection = createRefreshConnection({ ...shared, countRefresh: brokerMetrics.countRefresh })
-
   const notices = createNoticeRecorder(createId, config.WEBHOOK_URL !== undefined)
+  const refreshMetrics = createRefreshMetrics(metrics)
+  const refresher = resources.use(await composeRefresher(config, { ...shared, ...refreshMetrics, notices, checkpoint }))
+  watchRefresher(metrics, database, refresher.breakers, refresher.held)
+
   const { countRevocation } = brokerMetrics
   const disconnecting = { ...shared, notices, countRevocation, random: Math.random }
-  watchRevocations(metrics, resources.use(startRevocationWorker(disconnecting)))
-  resources.use(
-    startBackgroundLoop({
-      name: 'disconnect removed providers',
-      everyMs: disconnectEveryMs,
-      work: (signal) => disconnectProviders(disconnecting, signal),
-      logger,
-      random: Math.random,
-    }),
-  )
+  watchRevocations(metrics, resources.use(startDisconnecting(disconnecting)))
 
   const deps: BrokerDeps = {
     ...disconnecting,
@@ -109,11 +96,42 @@ export async function composeBroker(
         now: host.now,
       }),
     ),
-    ...createTokenReader({ database, vault, createId, refresh: refreshConnection, noteUse: lastUsed.note }),
+    ...createTokenReader({
+      ...shared,
+      refresh: refresher.refreshConnection,
+      noteUse: lastUsed.note,
+      noteServedUnrefreshed(connectionId, error) {
+        refreshMetrics.countServedUnrefreshed(error.code)
+        logger.warn({ connection_id: connectionId, details: { code: error.code } }, 'a token was served unrefreshed')
+      },
+    }),
   }
   const app = await buildApp(deps)
   const owned = resources.move()
-  return { app, prepare: sweeper.sweep, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+  const start = async (): Promise<void> => {
+    await sweeper.sweep()
+    await refresher.start()
+  }
+  return { app, start, refresher, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+}
+
+type IntegrityWatch = {
+  readonly database: Database
+  readonly createId: () => string
+  readonly logger: Logger
+  readonly count: (purpose: string) => void
+}
+
+/** A vault whose failures are counted and recorded. */
+function composeVault(keyring: Keyring, { database, createId, logger, count }: IntegrityWatch): SecretVault {
+  return createSecretVault(createVault(keyring), ({ purpose, recordId }) => {
+    count(purpose)
+    const connectionId = purpose === 'token' ? recordId : undefined
+    const event = { event: 'vault.integrity_failed', outcome: purpose, origin: systemOrigin, connectionId } as const
+    recordEvent(database, createId(), { ...event, data: { record: recordId } }).catch((error: unknown) => {
+      logger.error({ err: error, purpose, record: recordId }, 'an integrity failure could not be recorded')
+    })
+  })
 }
 
 function callerSettings(config: BrokerConfig): CallerSettings {

@@ -141,6 +141,26 @@ test.for([
   expect(await connectionOf(broker, id)).toMatchObject({ status: isDisconnected ? 'revoked' : 'active' })
 })
 
+test('[P6] a refresh whose answer comes after the disconnection: what it brought is revoked too', async ({
+  broker,
+  database: { pool },
+}) => {
+  const { provider, id } = await openPlainConnection(broker)
+  const stored = issuedTokens(provider).both
+  const gate = answers.createGate('after')
+  provider.next('token', gate.step)
+  const refreshing = broker.post(`/connections/${id}/refresh`)
+  await gate.arrived
+  const fresh = issuedTokens(provider).both
+  expect((await disconnect(broker, id)).body).toEqual(done)
+  gate.open()
+  expect(await refreshing).toMatchObject({ status: 409, body: { code: 'connection_not_active' } })
+  await vi.waitFor(() => expect(revokedAt(provider)).toEqual([...stored, ...fresh]), { timeout: 10_000 })
+  await waitUntilSettled(pool, id)
+  expect((await disconnect(broker, id)).body).toEqual(done)
+  expect(await hasToken(pool, id)).toBe(false)
+})
+
 test('disconnected while it is refreshed, in any order and many times: it stays so, and nobody stands in a deadlock', async ({
   broker,
   database,

@@ -5,7 +5,6 @@ import type { Sweeper } from '../maintenance/sweeper.ts'
 import type { RevocationWorker } from '../revocations/revocation-worker.ts'
 
 export type BrokerMetrics = {
-  readonly countRefresh: (provider: string, outcome: string) => void
   readonly countRevocation: (outcome: string) => void
   readonly countIntegrityFailure: (purpose: string) => void
 }
@@ -13,12 +12,6 @@ export type BrokerMetrics = {
 /** The Broker's own metrics. Labels come from profiles and closed lists, never from a request (L3). */
 export function createBrokerMetrics(metrics: Metrics, database: Database): BrokerMetrics {
   const registers = [metrics.registry]
-  const refreshes = new Counter({
-    name: 'nexus_refreshes_total',
-    help: 'Refreshes of access tokens, by provider profile and outcome',
-    labelNames: ['provider', 'outcome'],
-    registers,
-  })
   const revocations = new Counter({
     name: 'nexus_revocations_total',
     help: 'Attempts to revoke what is not used any more, by outcome: done, unsupported, refused, transient; and abandoned',
@@ -48,7 +41,6 @@ export function createBrokerMetrics(metrics: Metrics, database: Database): Broke
     },
   })
   return {
-    countRefresh: (provider, outcome) => refreshes.inc({ provider, outcome }),
     countRevocation: (outcome) => revocations.inc({ outcome }),
     countIntegrityFailure: (purpose) => integrityFailures.inc({ purpose }),
   }
