@@ -10,11 +10,15 @@ create table revocations (
   zone text not null,
   tokens bytea not null,
   key_id bytea not null,
+  -- what became of the refresh token, once that is certain: the access token alone is owed from then on
+  refresh_token_outcome jsonb,
   attempts integer not null default 0,
+  -- ahead while somebody attempts it: whoever is killed meanwhile leaves it due again
   next_attempt_at timestamptz not null,
   created_at timestamptz not null default now()
 );
-create index revocations_due on revocations (next_attempt_at);
+create index revocations_due on revocations (provider_id, next_attempt_at);
+create index revocations_connection on revocations (connection_id);
 create index revocations_key_id on revocations (key_id);
 
 alter table handshakes

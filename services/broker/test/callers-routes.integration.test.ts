@@ -16,6 +16,7 @@ const publicRoutes = [
 ]
 
 const agentRoutes = [
+  'DELETE /connections/:id',
   'GET /connections',
   'GET /connections/:id',
   'GET /connections/:id/token',

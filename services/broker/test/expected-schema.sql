@@ -189,13 +189,15 @@ create table revocations (
   zone text not null,
   tokens bytea not null,
   key_id bytea not null,
+  refresh_token_outcome jsonb,
   attempts integer not null default 0,
   next_attempt_at timestamp with time zone not null,
   created_at timestamp with time zone not null default now(),
   constraint revocations_pkey PRIMARY KEY (id),
   constraint revocations_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES provider_profiles(id)
 );
-CREATE INDEX revocations_due ON public.revocations USING btree (next_attempt_at);
+CREATE INDEX revocations_connection ON public.revocations USING btree (connection_id);
+CREATE INDEX revocations_due ON public.revocations USING btree (provider_id, next_attempt_at);
 CREATE INDEX revocations_key_id ON public.revocations USING btree (key_id);
 
 create table tokens (

@@ -125,6 +125,20 @@ test('fetches and refreshes a credential, and nobody may keep the answer', async
   }
 })
 
+test('disconnects, and tells what became of the grant at the provider', async () => {
+  await using broker = await startScriptedBroker()
+  await using gateway = await startGateway(broker)
+  const told = { revoked_at_provider: false, revocation: 'queued' }
+  broker.answer(`DELETE /connections/${id}`, { body: { ...told, added_later: 1 } })
+
+  const answer = await send(gateway, { method: 'DELETE', target: `/v1/connections/${id}` })
+
+  expect(answer.status).toBe(200)
+  expect(answer.json()).toEqual(told)
+  expect(broker.requests).toHaveLength(1)
+  expect(broker.requests[0]).toMatchObject({ headers: { 'x-api-key': gateway.apiKey }, body: '' })
+})
+
 test('the Broker learns who called, by our key and never by a credential of the agent', async () => {
   await using broker = await startScriptedBroker()
   await using gateway = await startGateway(broker, {
@@ -209,7 +223,7 @@ test('[C5] bodies beyond 1 MiB are 413, other types 415, unknown routes and meth
   expect((await send(gateway, tooLarge)).json()).toMatchObject({ code: 'body_too_large' })
   const form = { method: 'POST', target, headers: { 'content-type': 'text/plain' }, body: 'x' }
   expect((await send(gateway, form)).json()).toMatchObject({ code: 'unsupported_media_type' })
-  for (const method of ['HEAD', 'OPTIONS', 'DELETE', 'PUT']) {
+  for (const method of ['HEAD', 'OPTIONS', 'PUT']) {
     expect((await send(gateway, { method, target: `/v1/connections/${id}` })).status, method).toBe(404)
   }
   expect(broker.requests).toEqual([])

@@ -20,6 +20,7 @@ export type AuditEventName =
   | 'revocation.queued'
   | 'revocation.done'
   | 'revocation.refused'
+  | 'revocation.unsupported'
   | 'revocation.abandoned'
   | 'notice.abandoned'
   | 'keys.added'

@@ -1,11 +1,13 @@
 import type { Logger } from '@nexus/service'
 import { recordEvent } from '../audit/record-event.ts'
 import { type GrantDeps, activateConnection, failConnection } from '../connections/activate-connection.ts'
-import type { Database } from '../db/database.ts'
+import { isDisconnected } from '../connections/disconnect-connection.ts'
+import type { Database, Queryable } from '../db/database.ts'
 import { retryWhileAway } from '../db/retry-while-away.ts'
 import type { TokenGrant } from '../oauth/provider-client.ts'
 import { ProviderError } from '../oauth/provider-errors.ts'
 import type { Provider } from '../providers/provider.ts'
+import { queueRevocation } from '../revocations/queue-revocation.ts'
 import type { AcceptedCallback, BoundCallback } from './callback-answer.ts'
 import * as store from './store.ts'
 
@@ -37,7 +39,8 @@ const storeForMs = 60_000
 /**
  * Stores what a code was exchanged for: connection, token, outcome and audit in one transaction, tried again while the
  * database is away. Idempotent: after a commit whose acknowledgement was lost it finds its own outcome (R4).
- * @returns false where this handshake ended otherwise; the grant is dropped then.
+ * @returns false where this handshake ended otherwise; the grant is dropped then, or revoked if the connection was
+ *   disconnected meanwhile.
  */
 export function storeGrant(deps: OutcomeDeps, bound: AcceptedCallback, granted: Granted): Promise<boolean> {
   const { attempt } = bound
@@ -45,6 +48,7 @@ export function storeGrant(deps: OutcomeDeps, bound: AcceptedCallback, granted: 
   const work = () =>
     deps.database.transaction(async (transaction) => {
       const recorded = await store.lockOutcome(transaction, attempt)
+      if (recorded === 'superseded') await revokeIfDisconnected(deps, transaction, bound, granted)
       if (recorded !== 'open') return recorded === 'success'
       const activation = { connectionId: attempt.connectionId, askedScopes: attempt.scopes, ...granted }
       const isActivated = await activateConnection(deps, transaction, activation)
@@ -54,9 +58,25 @@ export function storeGrant(deps: OutcomeDeps, bound: AcceptedCallback, granted: 
         ? ({ event: 'oauth_flow_completed', outcome: 'success', tokenVersion: 1, ...about } as const)
         : ({ event: 'oauth_error', outcome: 'already_completed', ...about } as const)
       await recordEvent(transaction, deps.createId(), event)
+      if (!isActivated) await revokeIfDisconnected(deps, transaction, bound, granted)
       return isActivated
     })
   return retryWhileAway(work, { forMs: storeForMs, onRetry: noteRetry(deps, bound, 'a grant waits to be stored') })
+}
+
+/**
+ * A grant that came after its connection was disconnected would live on at the provider with nobody to end it. One that
+ * merely came too late is left alone: revoking it could end the grant that was stored (RFC 7009 §2.1).
+ */
+async function revokeIfDisconnected(
+  deps: OutcomeDeps,
+  transaction: Queryable,
+  { attempt }: BoundCallback,
+  { grant }: Granted,
+): Promise<void> {
+  const { connectionId, providerId, zone } = attempt
+  if (!(await isDisconnected(transaction, connectionId))) return
+  await queueRevocation(deps, transaction, { connectionId, providerId, zone, tokens: grant })
 }
 
 /**

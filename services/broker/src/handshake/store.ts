@@ -204,6 +204,25 @@ export async function updateOutcome(
      where id = ${attempt.handshakeId}::uuid`)
 }
 
+/** Holds all handshakes of a connection until the transaction ends; ends those whose code nobody presents right now. */
+export async function endHandshakesOf(transaction: Queryable, connectionId: string): Promise<void> {
+  await transaction.query(sql`
+    with held as (
+      select id, outcome is null and coalesce(accepted_at < now() - ${abandonedAfter}::interval, true) as "isIdle"
+        from handshakes where connection_id = ${connectionId}::uuid
+       order by id
+         for update
+    ), ended as (
+      update handshakes set outcome = 'error', outcome_error = 'already_completed'
+       where id in (select id from held where "isIdle")
+    )
+    update handshake_attempts set consumed_at = coalesce(consumed_at, now()), secrets = null, key_id = null
+     where id in (
+       select id from handshake_attempts
+        where handshake_id in (select id from held) and secrets is not null
+          for update skip locked)`)
+}
+
 export type RecordedOutcome = {
   readonly outcome: 'success' | 'error' | null
   readonly error: string | null

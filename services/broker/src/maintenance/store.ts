@@ -11,6 +11,26 @@ export async function expirePendingConnections(database: Queryable, limit: numbe
   return rows.length
 }
 
+/**
+ * Connections that are over for so long, with their handshakes. What is still to be revoked of them lies elsewhere and
+ * stays. Their age counts from what ended them: being asked for, or read, does not keep them.
+ */
+export async function purgeConnections(database: Queryable, afterDays: number, limit: number): Promise<number> {
+  const rows = await database.query(sql`
+    delete from connections
+     where id in (
+       select id from connections c
+        where status in ('failed', 'expired', 'revoked') and updated_at < now() - make_interval(days => ${afterDays}::int)
+          -- somebody may be on the way to reconnect it
+          and not exists (select from handshakes h where h.connection_id = c.id and h.outcome is null
+                             and h.expires_at > now() - interval '15 minutes')
+        order by updated_at
+        limit ${limit}::int
+          for update skip locked)
+    returning id`)
+  return rows.length
+}
+
 /** Links nobody can open any more, and their attempts. A day of grace keeps late callbacks on a page that explains. */
 export async function deleteExpiredHandshakes(database: Queryable, limit: number): Promise<number> {
   const rows = await database.query(sql`

@@ -12,6 +12,8 @@ export type SweeperDeps = {
   readonly logger: Logger
   readonly intervalMs: number
   readonly auditRetention: Pick<AuditRetention, 'dropOldPartitions'>
+  /** PURGE_AFTER_DAYS */
+  readonly purgeAfterDays: number
 }
 
 export type Sweeper = AsyncDisposable & {
@@ -26,7 +28,7 @@ type Job = (signal: AbortSignal) => Promise<unknown>
  * The housekeeping of every Broker. Each job is idempotent and passes over rows that another Broker holds, so it does not
  * matter how many run it; a job that fails is tried again with the next sweep.
  */
-export function createSweeper({ database, clock, logger, intervalMs, auditRetention }: SweeperDeps): Sweeper {
+export function createSweeper({ database, clock, logger, intervalMs, auditRetention, purgeAfterDays }: SweeperDeps): Sweeper {
   const stopping = new AbortController()
   let daysAhead = 0
   let running: Promise<void> = Promise.resolve()
@@ -43,6 +45,7 @@ export function createSweeper({ database, clock, logger, intervalMs, auditRetent
     ['forget secrets of attempts', batched(store.forgetAttemptSecrets)],
     ['delete expired handshakes', batched(store.deleteExpiredHandshakes)],
     ['delete idempotency keys', batched(store.deleteOldIdempotencyKeys)],
+    ['purge connections', batched((on, limit) => store.purgeConnections(on, purgeAfterDays, limit))],
     ['drop audit partitions', auditRetention.dropOldPartitions],
   ]
   const runJobs = async (): Promise<void> => {

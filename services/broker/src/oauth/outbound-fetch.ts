@@ -175,7 +175,7 @@ async function readCapped(body: AsyncIterable<Uint8Array>, maxBytes: number): Pr
 }
 
 /** Lets go of work that cannot be aborted itself when the signal fires. */
-async function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+export async function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>()
   const onAbort = (): void => reject(signal.reason)
   signal.addEventListener('abort', onAbort, { once: true })

@@ -5,6 +5,7 @@ import {
   connectionRequested,
   connectionRequestLimit,
   credentialPayload,
+  disconnected,
   idempotencyKey,
   idParams,
   listAgentConnectionsQuery,
@@ -17,6 +18,7 @@ import type { ZodApp } from '@nexus/service'
 import { z } from 'zod'
 import { describeCaller } from '../http/caller-facts.ts'
 import { checkConnection } from '../operations/check-connection.ts'
+import { disconnectConnection } from '../operations/disconnect-connection.ts'
 import { getConnection } from '../operations/get-connection.ts'
 import { getToken } from '../operations/get-token.ts'
 import { listConnections } from '../operations/list-connections.ts'
@@ -82,6 +84,11 @@ export async function registerRestRoutes(app: ZodApp, deps: RequestConnectionDep
     '/v1/connections/:id',
     { config, schema: { ...describeRoute('Read a connection', { 200: connection }), ...byId } },
     (request) => getConnection(broker, request.params.id, describeCaller(request)),
+  )
+  app.delete(
+    '/v1/connections/:id',
+    { config, schema: { ...describeRoute('Disconnect an account', { 200: disconnected }), ...byId } },
+    (request) => disconnectConnection(broker, request.params.id, describeCaller(request)),
   )
   app.get(
     '/v1/token/:id',
