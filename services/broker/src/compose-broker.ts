@@ -18,6 +18,7 @@ import { limitByAddress } from './http/limit-public-routes.ts'
 import { createSweeper } from './maintenance/sweeper.ts'
 import { createOutbound } from './oauth/outbound.ts'
 import { createProviderClient } from './oauth/openid-provider-client.ts'
+import { createNoticeRecorder } from './notices/notice-recorder.ts'
 import { createSecretVault } from './vault/secret-vault.ts'
 
 const sweepEveryMs = 60_000
@@ -65,6 +66,7 @@ export async function composeBroker(
 
   const deps: BrokerDeps = {
     ...shared,
+    notices: createNoticeRecorder(createId, config.WEBHOOK_URL !== undefined),
     metrics,
     redis,
     sweeper,

@@ -62,6 +62,7 @@ create table connections (
   constraint connections_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'active'::text, 'attention_required'::text, 'failed'::text, 'expired'::text, 'revoked'::text])))
 ) with (fillfactor=85);
 CREATE INDEX connections_created ON public.connections USING btree (created_at, id);
+CREATE INDEX connections_over ON public.connections USING btree (updated_at) WHERE (status = ANY (ARRAY['failed'::text, 'expired'::text, 'revoked'::text]));
 CREATE INDEX connections_pending ON public.connections USING btree (pending_until) WHERE (status = 'pending'::text);
 CREATE INDEX connections_provider ON public.connections USING btree (provider_id, created_at, id);
 CREATE INDEX connections_workspace ON public.connections USING btree (workspace_id, created_at, id);
@@ -107,6 +108,9 @@ create table handshakes (
   outcome text,
   outcome_error text,
   created_at timestamp with time zone not null default now(),
+  scopes text[],
+  metadata json,
+  allow_account_change boolean not null default false,
   constraint handshakes_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connections(id) ON DELETE CASCADE,
   constraint handshakes_outcome_check CHECK ((outcome = ANY (ARRAY['success'::text, 'error'::text]))),
   constraint handshakes_pkey PRIMARY KEY (id),
@@ -122,10 +126,29 @@ create table idempotency_keys (
   body_hash bytea not null,
   connection_id uuid not null,
   created_at timestamp with time zone not null default now(),
+  handshake_id uuid,
   constraint idempotency_keys_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connections(id) ON DELETE CASCADE,
   constraint idempotency_keys_pkey PRIMARY KEY (caller, key_hash)
 );
 CREATE INDEX idempotency_keys_created ON public.idempotency_keys USING btree (created_at);
+
+create table maintenance_leases (
+  job text not null,
+  owner uuid not null,
+  leased_until timestamp with time zone not null,
+  constraint maintenance_leases_pkey PRIMARY KEY (job)
+);
+
+create table notices (
+  id uuid not null,
+  type text not null,
+  data jsonb not null,
+  attempts integer not null default 0,
+  next_attempt_at timestamp with time zone not null default now(),
+  created_at timestamp with time zone not null default now(),
+  constraint notices_pkey PRIMARY KEY (id)
+);
+CREATE INDEX notices_due ON public.notices USING btree (next_attempt_at);
 
 create table provider_aliases (
   alias text not null,
@@ -149,11 +172,31 @@ create table provider_profiles (
   created_at timestamp with time zone not null default now(),
   updated_at timestamp with time zone not null default now(),
   deleted_at timestamp with time zone,
+  alarm text,
+  alarm_since timestamp with time zone,
+  rotates boolean not null default false,
+  disconnect_requested_at timestamp with time zone,
   constraint provider_profiles_check CHECK (((client_secret IS NULL) = (key_id IS NULL))),
   constraint provider_profiles_pkey PRIMARY KEY (id)
 );
 CREATE INDEX provider_profiles_key_id ON public.provider_profiles USING btree (key_id);
 CREATE UNIQUE INDEX provider_profiles_living_name ON public.provider_profiles USING btree (name) WHERE (deleted_at IS NULL);
+
+create table revocations (
+  id uuid not null,
+  connection_id uuid not null,
+  provider_id uuid not null,
+  zone text not null,
+  tokens bytea not null,
+  key_id bytea not null,
+  attempts integer not null default 0,
+  next_attempt_at timestamp with time zone not null,
+  created_at timestamp with time zone not null default now(),
+  constraint revocations_pkey PRIMARY KEY (id),
+  constraint revocations_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES provider_profiles(id)
+);
+CREATE INDEX revocations_due ON public.revocations USING btree (next_attempt_at);
+CREATE INDEX revocations_key_id ON public.revocations USING btree (key_id);
 
 create table tokens (
   connection_id uuid not null,
@@ -173,10 +216,13 @@ create table tokens (
   lease_epoch bigint not null default 0,
   sent_epoch bigint,
   sent_at timestamp with time zone,
+  outcome_unknown boolean not null default false,
+  attempt_outcome text,
+  attempt_epoch bigint,
   constraint tokens_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connections(id) ON DELETE CASCADE,
   constraint tokens_pkey PRIMARY KEY (connection_id),
   constraint tokens_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES provider_profiles(id)
 ) with (fillfactor=70, autovacuum_vacuum_scale_factor=0.02);
-CREATE INDEX tokens_due ON public.tokens USING btree (provider_id, refresh_at) WHERE (refresh_at IS NOT NULL);
+CREATE INDEX tokens_due ON public.tokens USING btree (provider_id, GREATEST(refresh_at, next_attempt_at)) WHERE (refresh_at IS NOT NULL);
 CREATE INDEX tokens_key_id ON public.tokens USING btree (key_id);
 CREATE INDEX tokens_sent ON public.tokens USING btree (sent_at) WHERE (sent_epoch IS NOT NULL);
