@@ -37,15 +37,13 @@ export const requestConnectionBody = z
   .strictObject({ user_id: line(256).describe('Whose account this is'), ...request })
   .refine(onlyOneProvider, oneProvider)
 
-/** `POST /connections/:id/reconnect` on the Broker, `POST /v1/reconnect/:id` on the Gateway. Nothing sent is `{}`. */
-export const reconnectBody = z
-  .strictObject({
-    scopes: scopeList.optional().describe("A subset of the profile's scopes; none means those the connection has"),
-    return_url: returnUrl.optional(),
-    metadata: connectionMetadata.optional().describe("Takes the place of the connection's, once it is reconnected"),
-    allow_account_change: z.boolean().optional().describe('Whether the person may come back with another account'),
-  })
-  .default({})
+/** `POST /connections/:id/reconnect` on the Broker, `POST /v1/reconnect/:id` on the Gateway. */
+export const reconnectBody = z.strictObject({
+  scopes: scopeList.optional().describe("A subset of the profile's scopes; none means those the connection has"),
+  return_url: returnUrl.optional(),
+  metadata: connectionMetadata.optional().describe("Takes the place of the connection's, once it is reconnected"),
+  allow_account_change: z.boolean().optional().describe('Whether the person may come back with another account'),
+})
 
 export const connectionRequested = z
   .object({
