@@ -1,28 +1,39 @@
 import { parseArgs } from 'node:util'
+import { benchRefresh } from './bench/refresh.ts'
 import { benchTokenRead } from './bench/token-read.ts'
 
 const help = `npm run bench [-- token-read] [--connections N] [--rounds N] [--seconds N]
+npm run bench -- refresh [--connections N] [--due N] [--seconds N]
 
-Measures token reads per second through Gateway and Broker beside a bare two-hop proxy, in turns, and ends with one JSON
-line. Nothing else should run meanwhile. Defaults: 10000 connections, 5 rounds of 8 seconds each.
+token-read measures token reads per second through Gateway and Broker beside a bare two-hop proxy, in turns. Defaults:
+10000 connections, 5 rounds of 8 seconds each.
+
+refresh measures how long a Broker takes to claim a batch of due tokens among many, how much reads suffer from many
+connections, and how many tokens one Broker refreshes a second. Defaults: 1000000 connections, 10000 due, 8 seconds.
+
+Both end with one JSON line. Nothing else should run meanwhile.
 `
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    connections: { type: 'string', default: '10000' },
+    connections: { type: 'string' },
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '8' },
+    due: { type: 'string', default: '10000' },
     help: { type: 'boolean', short: 'h', default: false },
   },
 })
 const [bench = 'token-read', ...more] = positionals
-const numbers = [values.connections, values.rounds, values.seconds].map(Number)
+const connections = Number(values.connections ?? (bench === 'refresh' ? '1000000' : '10000'))
+const [rounds = 0, seconds = 0, due = 0] = [values.rounds, values.seconds, values.due].map(Number)
+const isUsable =
+  more.length === 0 &&
+  (bench === 'token-read' || bench === 'refresh') &&
+  [connections, rounds, seconds, due].every((n) => Number.isInteger(n) && n >= 1)
 if (values.help) process.stdout.write(help)
-else if (bench !== 'token-read' || more.length > 0 || numbers.some((n) => !Number.isInteger(n) || n < 1)) {
+else if (!isUsable) {
   process.stderr.write(help)
   process.exitCode = 2
-} else {
-  const [connections = 0, rounds = 0, seconds = 0] = numbers
-  await benchTokenRead({ connections, rounds, seconds })
-}
+} else if (bench === 'refresh') await benchRefresh({ connections, due, seconds })
+else await benchTokenRead({ connections, rounds, seconds })

@@ -9,14 +9,32 @@ export type Measured = {
   readonly failures: number
 }
 
-/** Loads `GET /v1/token/:id` at `url` with 32 connections for some seconds, ids at random. */
-export async function loadTokenReads(url: string, ids: readonly string[], seconds: number): Promise<Measured> {
+export type ReadRoute = {
+  readonly path: (id: string) => string
+  readonly headers: Readonly<Record<string, string>>
+}
+
+const gatewayRoute: ReadRoute = { path: (id) => `/v1/token/${id}`, headers: {} }
+
+/** Loads a route that reads tokens (the Gateway's, unless said) with 32 connections for some seconds, ids at random. */
+export async function loadTokenReads(
+  url: string,
+  ids: readonly string[],
+  seconds: number,
+  { path, headers }: ReadRoute = gatewayRoute,
+): Promise<Measured> {
   const result = await autocannon({
     url,
     connections: 32,
     duration: seconds,
     requests: [
-      { setupRequest: (request) => ({ ...request, path: `/v1/token/${ids[Math.floor(Math.random() * ids.length)]}` }) },
+      {
+        setupRequest: (request) => ({
+          ...request,
+          path: path(ids[Math.floor(Math.random() * ids.length)] ?? ''),
+          headers: { ...request.headers, ...headers },
+        }),
+      },
     ],
   })
   return {

@@ -1,77 +1,94 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { createKeyring, createVault } from '@nexus/crypto'
-import { insertToken } from '../../services/broker/src/connections/token-store.ts'
-import { insertPendingConnection, updateToActive } from '../../services/broker/src/connections/store.ts'
-import { openDatabase } from '../../services/broker/src/db/database.ts'
+import { sealCredentials } from '../../services/broker/src/connections/credential-set.ts'
+import { type Database, openDatabase } from '../../services/broker/src/db/database.ts'
+import { sql } from '../../services/broker/src/db/sql.ts'
 import { insertProvider } from '../../services/broker/src/providers/store.ts'
 import { createSecretVault } from '../../services/broker/src/vault/secret-vault.ts'
 
-const perTransaction = 500
+const perStatement = 5_000
 
-/**
- * Fills a migrated database with active connections that live for a day, written by the Broker's own stores.
- * @returns their ids
- */
+export type SeedOptions = {
+  readonly count: number
+  /** Where the profile's refreshes go. */
+  readonly tokenUrl?: string
+  readonly name?: string
+  /** Seconds until the refresh is due; negative: it has been due for so long. */
+  readonly dueInSeconds?: (n: number) => number
+  /** Default: random ones, which no provider knows. */
+  readonly makeTokens?: (n: number) => { readonly accessToken: string; readonly refreshToken: string }
+}
+
+export type Seeded = { readonly providerId: string; readonly ids: readonly string[] }
+
+export const seededClient = { clientId: 'bench', clientSecret: 'the-client-secret-of-the-bench' }
+
+/** Fills a migrated database with active connections of one profile, sealed as the Broker seals them. */
 export async function seedConnections(
   databaseUrl: string,
   encryptionKey: Buffer,
-  count: number,
-): Promise<readonly string[]> {
-  const vault = createSecretVault(createVault(createKeyring({ primary: encryptionKey })), () => undefined)
+  options: SeedOptions,
+): Promise<Seeded> {
   const database = openDatabase({
     url: databaseUrl,
     maxConnections: 1,
-    statementTimeoutMs: 60_000,
+    statementTimeoutMs: 600_000,
     applicationName: 'bench',
     keepsPrepared: true,
     onIdleError: () => undefined,
   })
+  try {
+    return await seed(database, encryptionKey, options)
+  } finally {
+    await database.close()
+  }
+}
+
+async function seed(database: Database, encryptionKey: Buffer, options: SeedOptions): Promise<Seeded> {
+  const { count, tokenUrl = 'https://a.example/t', name = 'bench', dueInSeconds = () => 80_000 } = options
+  const { makeTokens = randomTokens } = options
+  const vault = createSecretVault(createVault(createKeyring({ primary: encryptionKey })), () => undefined)
   const providerId = randomUUID()
   const settings = {
-    client_id: 'bench',
+    client_id: seededClient.clientId,
     distinct_redirect_uri: true,
-    auth_url: 'https://a.example/a',
-    token_url: 'https://a.example/t',
+    auth_url: tokenUrl.replace(/[^/]*$/, 'authorize'),
+    token_url: tokenUrl,
   }
-  await insertProvider(database, vault, { id: providerId, name: 'bench', zones: [], settings }, undefined)
+  await insertProvider(database, vault, { id: providerId, name, zones: [], settings }, seededClient.clientSecret)
   const ids = Array.from({ length: count }, () => randomUUID())
-  for (let start = 0; start < count; start += perTransaction) {
-    await database.transaction(async (transaction) => {
-      for (const id of ids.slice(start, start + perTransaction)) {
-        const connection = {
-          id,
-          zone: 'root',
-          workspaceId: id,
-          providerId,
-          scopes: ['read'],
-          metadata: {},
-          ttlSeconds: 3600,
-        }
-        await insertPendingConnection(transaction, connection)
-        await updateToActive(transaction, {
-          connectionId: id,
-          from: 'pending',
-          scopes: ['read'],
-          grantedScopes: ['read'],
-          account: undefined,
-          metadata: undefined,
-        })
-        await insertToken(transaction, vault, {
-          connectionId: id,
-          providerId,
-          credentials: {
-            accessToken: randomBytes(96).toString('base64url'),
-            tokenType: 'Bearer',
-            refreshToken: randomBytes(96).toString('base64url'),
-            idToken: undefined,
-            scope: 'read',
-            extra: {},
-          },
-          times: { ageSeconds: 0, expiresInSeconds: 86_400, refreshInSeconds: 80_000 },
-        })
-      }
+  for (let start = 0; start < count; start += perStatement) {
+    const batch = ids.slice(start, start + perStatement)
+    const sealed = batch.map((id, index) => {
+      const grant = { tokenType: 'Bearer', idToken: undefined, scope: 'read', extra: {}, ...makeTokens(start + index) }
+      return sealCredentials(vault, id, 1, grant)
     })
+    const due = batch.map((_, index) => dueInSeconds(start + index))
+    await insertBatch(database, providerId, batch, sealed, due)
   }
-  await database.close()
-  return ids
+  await database.query(sql`analyze`)
+  return { providerId, ids }
+}
+
+function randomTokens() {
+  return { accessToken: randomBytes(96).toString('base64url'), refreshToken: randomBytes(96).toString('base64url') }
+}
+
+async function insertBatch(
+  database: Database,
+  providerId: string,
+  ids: readonly string[],
+  sealed: readonly { readonly sealed: Buffer; readonly keyId: Buffer }[],
+  dueInSeconds: readonly number[],
+): Promise<void> {
+  await database.query(sql`
+    insert into connections (id, zone, workspace_id, provider_id, status, scopes, granted_scopes, metadata, pending_until)
+    select id, 'root', id::text, ${providerId}::uuid, 'active', '{read}', '{read}', '{}', now()
+      from unnest(${ids}::uuid[]) as id`)
+  await database.query(sql`
+    insert into tokens (connection_id, provider_id, credentials, key_id, version, has_refresh_token, issued_at, expires_at, refresh_at)
+    select id, ${providerId}::uuid, credentials, key_id, 1, true, now() - interval '1 hour',
+           now() + make_interval(secs => due + 360), now() + make_interval(secs => due)
+      from unnest(${ids}::uuid[], ${sealed.map((one) => one.sealed)}::bytea[], ${sealed.map((one) => one.keyId)}::bytea[],
+                  ${dueInSeconds}::float8[]) as s (id, credentials, key_id, due)`)
 }

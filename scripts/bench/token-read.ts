@@ -39,7 +39,7 @@ export async function benchTokenRead(options: TokenReadOptions): Promise<void> {
   warmCompileCache(cache)
   const { broker, gateway, encryptionKey } = await startNexus(databaseUrl, cache, resources)
   say(`sealing ${options.connections} connections …`)
-  const ids = await seedConnections(databaseUrl, encryptionKey, options.connections)
+  const { ids } = await seedConnections(databaseUrl, encryptionKey, { count: options.connections })
 
   const sample = await fetch(`${gateway.url}/v1/token/${ids[0]}`)
   const body = await sample.text()

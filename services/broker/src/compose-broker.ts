@@ -9,16 +9,18 @@ import { recordEvent } from './audit/record-event.ts'
 import type { BrokerConfig } from './config.ts'
 import { createLastUsed } from './connections/last-used.ts'
 import { createTokenReader } from './connections/read-token.ts'
-import { createRefreshConnection } from './connections/refresh-connection.ts'
 import { createDatabaseClock } from './db/database-clock.ts'
 import type { Database } from './db/database.ts'
 import { createBrokerMetrics, watchPartitions } from './health/broker-metrics.ts'
+import { createRefreshMetrics, watchRefresher } from './health/refresh-metrics.ts'
 import type { CallerSettings } from './http/authenticate-caller.ts'
 import { limitByAddress } from './http/limit-public-routes.ts'
 import { createSweeper } from './maintenance/sweeper.ts'
+import { createNoticeRecorder } from './notices/notice-recorder.ts'
 import { createOutbound } from './oauth/outbound.ts'
 import { createProviderClient } from './oauth/openid-provider-client.ts'
-import { createNoticeRecorder } from './notices/notice-recorder.ts'
+import type { Checkpoint } from './refresher/checkpoint.ts'
+import { type Refresher, composeRefresher } from './refresher/compose-refresher.ts'
 import { createSecretVault } from './vault/secret-vault.ts'
 
 const sweepEveryMs = 60_000
@@ -27,8 +29,9 @@ const denialsPerMinute = 60
 
 export type ComposedBroker = AsyncDisposable & {
   readonly app: Awaited<ReturnType<typeof buildApp>>
-  /** Makes what the first request needs: partitions, the measured clock. */
-  readonly prepare: () => Promise<void>
+  /** Makes what the first request needs (partitions, the measured clock), and begins the work in the background. */
+  readonly start: () => Promise<void>
+  readonly refresher: Pick<Refresher, 'stop' | 'drain'>
 }
 
 /** Puts the parts together: config → vault → features → app. What is made here is disposed of here, in reverse. */
@@ -37,6 +40,7 @@ export async function composeBroker(
   logger: Logger,
   database: Database,
   keyring: Keyring,
+  checkpoint: Checkpoint = () => undefined,
 ): Promise<ComposedBroker> {
   await using resources = new AsyncDisposableStack()
   const host = { now: Date.now, monotonicMs: () => performance.now() }
@@ -62,11 +66,14 @@ export async function composeBroker(
   const lastUsed = resources.use(createLastUsed(database, logger, host.monotonicMs))
   const schedule = { leadSeconds: config.REFRESH_LEAD_SECONDS, random: Math.random }
   const shared = { database, vault, createId, schedule, monotonicMs: host.monotonicMs, providerClient, logger }
-  const refreshConnection = createRefreshConnection({ ...shared, countRefresh: brokerMetrics.countRefresh })
+  const notices = createNoticeRecorder(createId, config.WEBHOOK_URL !== undefined)
+  const refreshMetrics = createRefreshMetrics(metrics)
+  const refresher = resources.use(await composeRefresher(config, { ...shared, ...refreshMetrics, notices, checkpoint }))
+  watchRefresher(metrics, database, refresher.breakers, refresher.held)
 
   const deps: BrokerDeps = {
     ...shared,
-    notices: createNoticeRecorder(createId, config.WEBHOOK_URL !== undefined),
+    notices,
     metrics,
     redis,
     sweeper,
@@ -90,11 +97,23 @@ export async function composeBroker(
         now: host.now,
       }),
     ),
-    ...createTokenReader({ database, vault, createId, refresh: refreshConnection, noteUse: lastUsed.note }),
+    ...createTokenReader({
+      ...shared,
+      refresh: refresher.refreshConnection,
+      noteUse: lastUsed.note,
+      noteServedUnrefreshed(connectionId, error) {
+        refreshMetrics.countServedUnrefreshed(error.code)
+        logger.warn({ connection_id: connectionId, details: { code: error.code } }, 'a token was served unrefreshed')
+      },
+    }),
   }
   const app = await buildApp(deps)
   const owned = resources.move()
-  return { app, prepare: sweeper.sweep, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+  const start = async (): Promise<void> => {
+    await sweeper.sweep()
+    await refresher.start()
+  }
+  return { app, start, refresher, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }
 
 function callerSettings(config: BrokerConfig): CallerSettings {

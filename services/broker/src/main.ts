@@ -6,12 +6,15 @@ import { type BrokerConfig, type Environment, migrationUrl, readBrokerConfig } f
 import { type Database, openDatabase } from './db/database.ts'
 import { migrateUp, migrationLockId, readMigrationStatus } from './db/migrate.ts'
 import { sql } from './db/sql.ts'
+import type { Checkpoint } from './refresher/checkpoint.ts'
 import { registerKeys } from './vault/register-keys.ts'
 
-/** Where the log goes; stdout unless said. */
-export type StartOptions = Pick<LoggerOptions, 'destination'>
+/** Where the log goes (stdout unless said), and what the tests' own main does at the moments of a refresh. */
+export type StartOptions = Pick<LoggerOptions, 'destination'> & { readonly checkpoint?: Checkpoint }
 
 const databasePatienceMs = 30_000
+/** Of the grace period, for what comes after the last answer was stored or written down. */
+const closingMs = 2_000
 
 /**
  * Starts a Broker: configuration → database → schema → keys → features → listening. No row is written before the keys
@@ -32,8 +35,8 @@ export async function startBroker(env: Environment, options: StartOptions = {}):
   await waitForDatabase(database, logger)
   await bringSchemaUp(config, logger)
   await registerKeys(database, keyring, migrationLockId)
-  const broker = resources.use(await composeBroker(config, logger, database, keyring))
-  await broker.prepare()
+  const broker = resources.use(await composeBroker(config, logger, database, keyring, options.checkpoint))
+  await broker.start()
   const address = await broker.app.listen({ host: config.HOST, port: config.PORT })
 
   const owned = resources.move()
@@ -42,9 +45,15 @@ export async function startBroker(env: Environment, options: StartOptions = {}):
     logger,
     graceSeconds: config.SHUTDOWN_GRACE_SECONDS,
     async close() {
+      const deadline = performance.now() + config.SHUTDOWN_GRACE_SECONDS * 1000 - closingMs
       // first what is in flight, then what it stands on
+      broker.refresher.stop()
       await broker.app.close()
-      await owned.disposeAsync()
+      try {
+        await broker.refresher.drain(deadline)
+      } finally {
+        await owned.disposeAsync()
+      }
     },
   }
 }

@@ -1,4 +1,4 @@
-import { answers, createBrowser, startScriptedProvider } from '@nexus/testing'
+import { type Step, answers, createBrowser, startScriptedProvider } from '@nexus/testing'
 import { setSecondsLeft } from './database-tools.ts'
 import { type Answer, type Client, type Keys, isApp, readToken, registerProfile, requestConnection } from './harness.ts'
 
@@ -44,7 +44,7 @@ export async function liveThrough(broker: Client & { readonly keys: Keys }, pool
     await readToken(broker, id)
     said.push(await broker.get(`/connections/${id}`))
   }
-  said.push(...(await failRefreshes(broker, provider, pool, ids[0] ?? '')))
+  said.push(...(await failRefreshes(broker, provider, pool, ids)))
   await failJourneys(broker, provider, secrets)
   said.push(...(await sendSecretsAstray(broker, secrets)))
   said.push(await broker.get('/connections'), await broker.get('/audit?limit=200'), await broker.get('/providers'))
@@ -69,24 +69,34 @@ async function connect(broker: Client, secrets: Map<string, string>): Promise<st
   return connection_id
 }
 
-async function failRefreshes(broker: Client, provider: Provider, pool: Pool, id: string): Promise<readonly Answer[]> {
+async function failRefreshes(
+  broker: Client,
+  provider: Provider,
+  pool: Pool,
+  [id = '', other = '']: readonly string[],
+): Promise<readonly Answer[]> {
   const said: Answer[] = []
   const bodies = [
     answers.oauthError('slow_down', { status: 429, description: canary('description') }),
     answers.text(canary('body'), { status: 500 }),
     answers.junk(),
+    // a provider that fails for long is left alone, and nothing more would be said
+    answers.alter({}),
     answers.alter({ expires_in: canary('expires-in') }),
     answers.alter({ token_type: 'mac' }),
-    answers.oauthError('invalid_client', { status: 401, description: canary('description') }),
     answers.cutMidway(),
     answers.oauthError('invalid_grant', { description: canary('description') }),
   ]
-  for (const step of bodies) {
-    await setSecondsLeft(pool, id, -1)
-    await pool.query('update tokens set next_attempt_at = null where connection_id = $1', [id])
+  const failOnce = async (connectionId: string, step: Step): Promise<void> => {
+    await setSecondsLeft(pool, connectionId, -1)
+    await pool.query('update tokens set next_attempt_at = null where connection_id = $1', [connectionId])
     provider.next('token', step)
-    said.push(await readToken(broker, id))
+    const answer = await readToken(broker, connectionId)
+    // a token that was rightly handed out is no leak
+    if (answer.status !== 200) said.push(answer)
   }
+  for (const step of bodies) await failOnce(id, step)
+  await failOnce(other, answers.oauthError('invalid_client', { status: 401, description: canary('description') }))
   return said
 }
 

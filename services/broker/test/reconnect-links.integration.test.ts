@@ -111,7 +111,8 @@ test('twenty reconnects at once over two Brokers leave one link that opens', asy
     Array.from({ length: 20 }, (_, index) => requestReconnect(index % 2 === 0 ? broker : other, id)),
   )
   const opened = await Promise.all(links.map(({ authUrl }) => send(authUrl)))
-  expect(opened.map(({ status }) => status).toSorted()).toEqual([303, ...Array(19).fill(410)])
+  const count = (wanted: number) => opened.filter(({ status }) => status === wanted).length
+  expect([count(303), count(410)]).toEqual([1, 19])
 })
 
 test('reconnects asked for while their callbacks arrive get in nobody’s way', async ({ broker, database }) => {

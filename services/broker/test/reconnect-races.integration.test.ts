@@ -25,6 +25,9 @@ import { everythingOf, issued, owedTokens, requestReconnect, setStatus, travelAg
 // a process has to start, on machines that do other things too
 const timeout = 60_000
 
+/** As if the acceptance had been a while ago: then whoever made it is taken for dead. */
+const passGrace = `update handshakes set accepted_at = accepted_at - interval '2 minutes' where connection_id = $1`
+
 /** Holds what comes next at the token endpoint, done and not yet answered. */
 function holdAnswer(provider: Scripted) {
   const gate = answers.createGate('after')
@@ -96,6 +99,27 @@ test('[P6] replaced by a newer link and disconnected during one exchange: its gr
   gate.open()
   expect(returned(await arrival)).toMatchObject({ status: 'error', error: 'link_expired' })
   expect((await owedTokens(database.pool, provider, id)).has(issued(provider, 'refresh')[1] ?? '')).toBe(true)
+})
+
+test('[P6] overtaken by another exchange of its link, and then disconnected: its grant is owed a revocation', async ({
+  broker,
+  database,
+}) => {
+  const { provider, id } = await openConnection(broker)
+  const journey = await travelAgain(broker, id)
+  const gate = holdAnswer(provider)
+  const slow = arrive(journey)
+  await gate.arrived
+  await database.pool.query(passGrace, [id])
+  const departure = await openLink(journey.authUrl)
+  expect(returned(await send(await consent(departure), { cookie: departure.cookie }))).toMatchObject({
+    status: 'success',
+  })
+  await setStatus(database.pool, id, 'revoked')
+  gate.open()
+  expect(returned(await slow), 'as the one that overtook it').toMatchObject({ status: 'success' })
+  const owed = await owedTokens(database.pool, provider, id)
+  expect(owed.has(issued(provider, 'refresh')[1] ?? '')).toBe(true)
 })
 
 test('[H3] a link of a connection that was disconnected since begins nothing', async ({ broker, database }) => {
@@ -237,10 +261,7 @@ test.for(['before', 'after'] as const)(
     expect(await everythingOf(database.pool, id)).toEqual(before)
     expect(await servedToken(broker, id)).toBe(issued(provider, 'access')[0])
 
-    await database.pool.query(
-      `update handshakes set accepted_at = accepted_at - interval '2 minutes' where connection_id = $1`,
-      [id],
-    )
+    await database.pool.query(passGrace, [id])
     expect(returned(await arrive(journey))).toMatchObject({ status: 'error', error: 'link_expired' })
     const departure = await openLink(journey.authUrl)
     expect(returned(await send(await consent(departure), { cookie: departure.cookie }))).toMatchObject({

@@ -1,21 +1,12 @@
+import type { ProviderProfile } from '@nexus/contracts'
 import { type Step, answers } from '@nexus/testing'
 import { expect } from 'vitest'
-import { openPlainConnection } from './connection-scene.ts'
+import { connect, openPlainConnection } from './connection-scene.ts'
 import { setSecondsLeft, tokenRow } from './database-tools.ts'
 import { type Client, readToken, startTestBroker } from './harness.ts'
 import { auditOf, connectionOf, eventsOf, openProvider, test } from './handshake-scene.ts'
 
 const refreshNow = (broker: Client, id: string) => broker.post(`/connections/${id}/refresh`)
-
-/** Everything of a connection that a failed refresh may or may not touch. */
-async function stateOf(pool: Parameters<typeof tokenRow>[0], id: string) {
-  const { rows } = await pool.query(
-    `select c.status, c.status_reason, c.updated_at, c.granted_scopes, t.*
-       from connections c join tokens t on t.connection_id = c.id where c.id = $1`,
-    [id],
-  )
-  return rows[0]
-}
 
 const transient: readonly (readonly [string, Step, string])[] = [
   ['429', answers.tooManyRequests(120), 'slow_down'],
@@ -92,28 +83,50 @@ test('invalid_grant ends the grant once, with one audit event, however many find
   expect(provider.counts().refreshRequests).toBe(1)
 })
 
-test('two Brokers that hear of it at the same moment record it once', async ({ broker, database }) => {
+test('of two Brokers one asks the provider, and both hear what came of it', async ({ broker, database }) => {
   const { provider, id } = await openPlainConnection(broker)
   await using other = await startTestBroker(database)
-  const gates = [1, 2].map(() => answers.createGate('before', answers.oauthError('invalid_grant')))
-  provider.next('token', ...gates.map(({ step }) => step))
-  const refreshing = [refreshNow(broker, id), refreshNow(other, id)]
-  await Promise.all(gates.map(({ arrived }) => arrived))
-  for (const gate of gates) gate.open()
-  for (const answer of await Promise.all(refreshing)) {
-    expect(answer).toMatchObject({ status: 409, body: { code: 'attention_required' } })
+  const gate = answers.createGate('before', answers.oauthError('invalid_grant'))
+  provider.next('token', gate.step)
+  const asking = refreshNow(broker, id)
+  await gate.arrived
+  const waiting = [refreshNow(other, id), refreshNow(other, id)]
+  gate.open()
+  for (const answer of await Promise.all([asking, ...waiting])) {
+    expect(answer).toMatchObject({
+      status: 409,
+      body: { code: 'attention_required', details: { reason: 'invalid_grant' } },
+    })
   }
   const fatal = (await eventsOf(broker, id)).filter(({ event }) => event === 'token_refresh_fatal')
   expect(fatal).toHaveLength(1)
+  expect(provider.counts().refreshRequests).toBe(1)
 })
 
-test('a Broker whose refusal comes too late does not blame the newer token', async ({ broker, database }) => {
+test('who waits at another Broker takes its failure as an answer, and asks nobody', async ({ broker, database }) => {
+  const { provider, id } = await openPlainConnection(broker)
+  await using other = await startTestBroker(database)
+  const gate = answers.createGate('before', answers.tooManyRequests(120))
+  provider.next('token', gate.step)
+  const asking = refreshNow(broker, id)
+  await gate.arrived
+  const waiting = refreshNow(other, id)
+  gate.open()
+  for (const answer of await Promise.all([asking, waiting])) {
+    expect(answer).toMatchObject({ status: 502, body: { code: 'provider_unavailable' } })
+    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(100)
+  }
+  expect(provider.counts().refreshRequests).toBe(1)
+})
+
+test('[R3] a Broker whose refusal comes too late does not blame the newer token', async ({ broker, database }) => {
   const { provider, id } = await openPlainConnection(broker, { refreshTokens: 'constant' })
   await using other = await startTestBroker(database)
   const gate = answers.createGate('before', answers.oauthError('invalid_grant'))
   provider.next('token', gate.step)
   const late = refreshNow(broker, id)
   await gate.arrived
+  await database.pool.query(`update tokens set lease_until = now() - interval '1 s' where connection_id = $1`, [id])
   expect((await refreshNow(other, id)).status).toBe(200)
   gate.open()
   expect(await late, 'the token of the other Broker is the answer').toMatchObject({ status: 200 })
@@ -129,24 +142,36 @@ test('errors that the profile calls fatal end the grant too', async ({ broker, d
   expect((await connectionOf(broker, id)).status_reason).toBe('bad_refresh_token')
 })
 
-test('a refused client changes nothing but the answer: the profile is at fault', async ({ broker, database }) => {
-  const { provider, id } = await openPlainConnection(broker)
+test('a refused client is an alarm on the profile, and no connection is to blame', async ({ broker, database }) => {
   for (const error of ['invalid_client', 'unauthorized_client']) {
-    await setSecondsLeft(database.pool, id, 30)
-    const before = await stateOf(database.pool, id)
+    const { provider, id } = await openPlainConnection(broker)
+    const second = await connect(broker, provider)
+    const profile = () => broker.get<ProviderProfile>(`/providers/${provider.providerId}`)
+    for (const one of [id, second]) await setSecondsLeft(database.pool, one, 30)
     provider.next('token', answers.oauthError(error, { status: 401 }))
-    expect((await readToken(broker, id)).status, 'it lives').toBe(200)
-    provider.next('token', answers.oauthError(error, { status: 401 }))
-    const refused = await refreshNow(broker, id)
-    expect(refused).toMatchObject({ status: 502, body: { code: 'provider_rejected', details: { error } } })
-    expect(await stateOf(database.pool, id)).toEqual(before)
+    expect(await refreshNow(broker, id)).toMatchObject({
+      status: 502,
+      body: { code: 'provider_rejected', details: { error } },
+    })
     expect(await auditOf(broker, id)).toContain(`token_refresh_failed ${error}`)
+    expect(await connectionOf(broker, id)).toMatchObject({ status: 'active', status_reason: null })
+    expect((await profile()).body.alarm).toMatchObject({ reason: error })
+
+    // nobody else's token would fare better: the provider is not asked again
+    expect((await refreshNow(broker, second)).status).toBe(502)
+    for (const one of [id, second]) expect((await readToken(broker, one)).status, 'it lives').toBe(200)
+    expect(provider.counts().refreshRequests).toBe(1)
+
+    // once the operator has mended the profile nobody has to wait
+    await broker.send('PATCH', `/providers/${provider.providerId}`, {
+      body: { description: 'mended' },
+      key: broker.keys.ADMIN_API_KEY,
+    })
+    expect((await refreshNow(broker, second)).status).toBe(200)
+    expect((await profile()).body.alarm).toBeNull()
   }
-  // once the operator has mended the profile nobody has to wait
-  await setSecondsLeft(database.pool, id, -1)
-  expect((await readToken(broker, id)).status).toBe(200)
   const alarms = broker.logs.lines().filter(({ msg }) => msg === 'a provider refuses our client')
-  expect(alarms.length).toBeGreaterThanOrEqual(4)
+  expect(alarms).toHaveLength(2)
 })
 
 test('what has been failing for thirty days past its expiry needs its user', async ({ broker, database }) => {

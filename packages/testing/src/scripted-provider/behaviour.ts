@@ -39,6 +39,8 @@ export type TokenBehaviour = {
   readonly format: 'json' | 'form' | 'by-accept'
   readonly idToken: 'with-openid' | 'always' | 'never'
   readonly idTokenOnRefresh: boolean
+  /** Milliseconds from a token request to its answer. */
+  readonly delayMs: number
   /** Further fields of the answer, like Salesforce's `instance_url`. */
   readonly extra: Readonly<Record<string, unknown>>
 }
@@ -82,6 +84,7 @@ export const honestBehaviour: Behaviour = {
     format: 'json',
     idToken: 'with-openid',
     idTokenOnRefresh: true,
+    delayMs: 0,
     extra: {},
   },
   idToken: {},

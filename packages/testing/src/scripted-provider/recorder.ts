@@ -7,20 +7,23 @@ export type Recorder = {
   readonly record: (incoming: IncomingMessage) => Promise<RecordedRequest>
   readonly requestsTo: (endpoint: Endpoint) => readonly RecordedRequest[]
   readonly waitForRequest: (endpoint: Endpoint, count?: number) => Promise<RecordedRequest>
+  readonly keep: (isKept: boolean) => void
 }
 
 export function createRecorder(issuer: string): Recorder {
   const requests: RecordedRequest[] = []
   const arrivals = new EventTarget()
+  let isKept = true
   const endpoints = endpointsOf(new URL(issuer).pathname.replace(/\/$/, ''))
   const requestsTo = (endpoint: Endpoint): readonly RecordedRequest[] =>
     requests.filter((request) => request.endpoint === endpoint)
   return {
     requests,
     requestsTo,
+    keep: (wanted) => void (isKept = wanted),
     record: async (incoming) => {
       const request = await readRequest(incoming, endpoints)
-      requests.push(request)
+      if (isKept) requests.push(request)
       arrivals.dispatchEvent(new Event('request'))
       return request
     },

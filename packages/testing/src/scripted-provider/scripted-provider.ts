@@ -1,5 +1,6 @@
 // An OAuth and OpenID provider on loopback that is honest until told to lie.
 import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { resolveStep, text } from './answers.ts'
 import { authorize } from './authorize-endpoint.ts'
@@ -50,6 +51,10 @@ export type ScriptedProvider = AsyncDisposable &
     readonly secrets: () => readonly string[]
     readonly behave: (change: BehaviourChange) => void
     readonly addClient: (client: ScriptedClient) => void
+    /** As if somebody had consented: the tokens of a grant of its own, for connections that a test writes by itself. */
+    readonly grant: (clientId: string, scope: string) => { readonly accessToken: string; readonly refreshToken: string }
+    /** False keeps no requests: for loads of many thousands. */
+    readonly keepRequests: (isKept: boolean) => void
     readonly rotateKeys: SigningKeys['rotate']
   }
 
@@ -95,6 +100,14 @@ export async function startScriptedProvider(options: ScriptedProviderOptions = {
       behaviour = changeBehaviour(behaviour, change)
     },
     addClient: (client) => void clients.set(client.clientId, client),
+    grant: (clientId, scope) => {
+      const grant = { clientId, subject: 'ada', scope, nonce: undefined, revoked: false, refreshing: 0 }
+      return {
+        accessToken: context.grants.issueAccessToken(grant, context.now() + 3_600_000),
+        refreshToken: context.grants.issueRefreshToken(grant),
+      }
+    },
+    keepRequests: recorder.keep,
     rotateKeys: context.keys.rotate,
     [Symbol.asyncDispose]: () => close(server, script, faults),
   }
@@ -127,6 +140,8 @@ async function serve(
   if (endpoint === undefined) return sendAnswer(response, text('no such endpoint', { status: 404 }))
   if (endpoint === 'token') response.once('close', context.grants.observe(request.form))
   const honest = async (): Promise<Answer> => answerHonestly(context, endpoint, request)
+  const { delayMs } = context.behaviour().token
+  if (endpoint === 'token' && delayMs > 0) await sleep(delayMs)
   const step = script.take(endpoint) ?? (await honest())
   await sendAnswer(response, await resolveStep(step, { request, honest }))
 }

@@ -1,7 +1,7 @@
 import type { Queryable } from '../db/database.ts'
 import type { TokenGrant } from '../oauth/provider-client.ts'
 import type { Provider } from '../providers/provider.ts'
-import { type ScheduleSettings, refreshLead } from '../refresher/schedule.ts'
+import { type ScheduleSettings, refreshAfter } from '../refresher/schedule.ts'
 import type { SecretVault } from '../vault/secret-vault.ts'
 import * as store from './store.ts'
 import type { CredentialSet } from './credential-set.ts'
@@ -101,14 +101,13 @@ export function toCredentialSet(grant: TokenGrant, extra: Readonly<Record<string
 }
 
 /** Lifetimes count from when the request was sent, so what the answer took is already gone of them (data.md, Refresh). */
-export function tokenTimes(deps: GrantDeps, provider: Provider, grant: TokenGrant): TokenTimes {
+function tokenTimes(deps: GrantDeps, provider: Provider, grant: TokenGrant): TokenTimes {
   const ageSeconds = Math.max(0, (deps.monotonicMs() - grant.sentAtMs) / 1000)
   const lifetime = grant.expiresInSeconds ?? provider.defaultExpiresInSeconds
-  if (lifetime === undefined) return { ageSeconds, expiresInSeconds: undefined, refreshInSeconds: undefined }
-  const lead = grant.refreshToken === undefined ? undefined : refreshLead(lifetime, deps.schedule)
+  const refreshAt = refreshAfter(lifetime, grant.refreshToken !== undefined, deps.schedule)
   return {
     ageSeconds,
-    expiresInSeconds: lifetime - ageSeconds,
-    refreshInSeconds: lead === undefined ? undefined : lifetime - ageSeconds - lead,
+    expiresInSeconds: lifetime === undefined ? undefined : lifetime - ageSeconds,
+    refreshInSeconds: refreshAt === undefined ? undefined : refreshAt - ageSeconds,
   }
 }

@@ -14,8 +14,10 @@ export type ReadTokenDeps = {
   readonly database: Database
   readonly vault: SecretVault
   readonly createId: () => string
-  /** Refreshes once for all who ask at the same time; throws when it cannot. */
-  readonly refresh: (connectionId: string, origin: Origin) => Promise<void>
+  /** Refreshes once for all who ask at the same time, on whichever Broker; throws when it cannot, or not in time. */
+  readonly refresh: (connectionId: string, origin: Origin, patienceMs: number) => Promise<void>
+  /** A token that lives was served though it should have been refreshed, for this reason. */
+  readonly noteServedUnrefreshed: (connectionId: string, error: AppError) => void
   readonly noteUse: (connectionId: string) => void
 }
 
@@ -40,9 +42,11 @@ type Ask = {
 type Answer =
   | { readonly kind: 'released'; readonly payload: CredentialPayload }
   | { readonly kind: 'refused'; readonly error: AppError }
-  | { readonly kind: 'refresh_first' }
+  | { readonly kind: 'refresh_first'; readonly patienceMs: number }
   | { readonly kind: 'superseded' }
 
+// an expired token is worth waiting for as long as a refresh can take; one that lives is served without
+const patienceMs = { expired: 25_000, living: 5_000 }
 // a connection that changes this often between look and record is not going to hold still
 const maxRounds = 5
 const batching = { maxBatch: 256, maxConcurrent: 2, maxQueued: 4096 }
@@ -65,7 +69,7 @@ export function createTokenReader(deps: ReadTokenDeps): TokenReader {
       const answer = await read(ask)
       if (answer.kind === 'released') return answer.payload
       if (answer.kind === 'refused') throw answer.error
-      if (answer.kind === 'refresh_first') ask = await refreshFor(deps, ask)
+      if (answer.kind === 'refresh_first') ask = await refreshFor(deps, ask, answer.patienceMs)
     }
     throw new AppError('unavailable', 'The connection keeps changing; try again shortly.', { retryAfterSeconds: 1 })
   }
@@ -73,13 +77,13 @@ export function createTokenReader(deps: ReadTokenDeps): TokenReader {
   return {
     readToken: (connectionId, origin) => settle({ ...untried, connectionId, origin, mustBeFresh: false }),
     readRefreshedToken: async (connectionId, origin) =>
-      settle(await refreshFor(deps, { ...untried, connectionId, origin, mustBeFresh: true })),
+      settle(await refreshFor(deps, { ...untried, connectionId, origin, mustBeFresh: true }, patienceMs.expired)),
   }
 }
 
-async function refreshFor(deps: ReadTokenDeps, ask: Ask): Promise<Ask> {
+async function refreshFor(deps: ReadTokenDeps, ask: Ask, waitMs: number): Promise<Ask> {
   try {
-    await deps.refresh(ask.connectionId, ask.origin)
+    await deps.refresh(ask.connectionId, ask.origin, waitMs)
     return { ...ask, hasTriedRefresh: true }
   } catch (error) {
     if (!isAppError(error)) throw error
@@ -95,20 +99,25 @@ async function answerBatch(deps: ReadTokenDeps, asks: readonly Ask[]): Promise<r
   const decisions = asks.map((ask) => {
     const row = byConnection.get(ask.connectionId)
     const answer = decide(deps.vault, ask, row, opened)
-    return { answer, row, record: answer.kind === 'refresh_first' ? undefined : toRecord(deps, ask, row, answer) }
+    return { answer, ask, row, record: answer.kind === 'refresh_first' ? undefined : toRecord(deps, ask, row, answer) }
   })
   const records = decisions.map(({ record }) => record).filter((record) => record !== undefined)
   const verdicts = records.length === 0 ? new Map<string, ReadVerdict>() : await recordReads(deps.database, at, records)
 
-  return decisions.map(({ answer, record }) => {
+  return decisions.map(({ answer, ask, record }) => {
     if (record === undefined) return answer
     const verdict = verdicts.get(record.id)
     if (verdict === undefined) return new Error('the record of a read came back without a verdict')
     if (verdict.kind === 'unrecorded') return verdict.error
     if (verdict.outcome === supersededOutcome) return { kind: 'superseded' }
-    if (answer.kind === 'released') deps.noteUse(record.connectionId)
+    if (answer.kind === 'released') noteRelease(deps, ask)
     return answer
   })
+}
+
+function noteRelease(deps: ReadTokenDeps, { connectionId, refreshFailure }: Ask): void {
+  deps.noteUse(connectionId)
+  if (refreshFailure !== undefined) deps.noteServedUnrefreshed(connectionId, refreshFailure)
 }
 
 /** What one caller is to get, as far as the row tells. Callers of one connection share one unsealing. */
@@ -118,8 +127,11 @@ function decide(vault: SecretVault, ask: Ask, row: ReadableToken | undefined, op
   if (row.sealed === null || row.keyId === null || row.version === null)
     return refuse(new AppError('internal', 'An active connection has no token.'))
   if (ask.mustBeFresh && ask.refreshFailure !== undefined) return refuse(ask.refreshFailure)
-  if (!ask.hasTriedRefresh && shouldRefresh(row)) return { kind: 'refresh_first' }
-  if (row.secondsLeft !== null && row.secondsLeft <= 0) return refuse(ask.refreshFailure ?? expired(row))
+  const isExpired = row.secondsLeft !== null && row.secondsLeft <= 0
+  if (!ask.hasTriedRefresh && shouldRefresh(row)) {
+    return { kind: 'refresh_first', patienceMs: isExpired ? patienceMs.expired : patienceMs.living }
+  }
+  if (isExpired) return refuse(ask.refreshFailure ?? expired(row))
 
   const known = opened.get(row.connectionId) ?? open(vault, row, row.version, { sealed: row.sealed, keyId: row.keyId })
   opened.set(row.connectionId, known)

@@ -168,18 +168,11 @@ export async function updateToFailed(transaction: Queryable, id: string, reason:
   return rows.length === 1
 }
 
-/** Only while the token is still the one that was refused: a newer grant is not to blame (data.md, Refresh 8). */
-export async function updateToAttentionRequired(
-  transaction: Queryable,
-  id: string,
-  tokenVersion: number,
-  reason: string,
-): Promise<boolean> {
+export async function updateToAttentionRequired(transaction: Queryable, id: string, reason: string): Promise<boolean> {
   const rows = await transaction.query(sql`
-    update connections c set status = 'attention_required', status_reason = ${reason}::text, updated_at = now()
-      from tokens t
-     where c.id = ${id}::uuid and c.status = 'active' and t.connection_id = c.id and t.version = ${tokenVersion}::int
-    returning c.id`)
+    update connections set status = 'attention_required', status_reason = ${reason}::text, updated_at = now()
+     where id = ${id}::uuid and status = 'active'
+    returning id`)
   return rows.length === 1
 }
 

@@ -2,7 +2,7 @@ import type { ConnectionStatus } from '@nexus/contracts'
 import type { Queryable } from '../db/database.ts'
 import { prepared, sql } from '../db/sql.ts'
 import type { SecretVault } from '../vault/secret-vault.ts'
-import { type CredentialSet, openCredentials, sealCredentials } from './credential-set.ts'
+import { type CredentialSet, sealCredentials } from './credential-set.ts'
 import { effectiveStatus } from './store.ts'
 
 /** Seconds from now, by the database's clock. */
@@ -32,90 +32,6 @@ export async function insertToken(transaction: Queryable, vault: SecretVault, wr
             now() - make_interval(secs => ${ageSeconds}::float8),
             now() + make_interval(secs => ${expiresInSeconds ?? null}::float8),
             now() + make_interval(secs => ${refreshInSeconds ?? null}::float8))`)
-}
-
-/** Stores a refreshed grant in place of `version`. False: somebody wrote newer, and this answer is dropped. */
-export async function updateRefreshedToken(
-  transaction: Queryable,
-  vault: SecretVault,
-  version: number,
-  write: TokenWrite,
-): Promise<boolean> {
-  const { sealed, keyId } = sealCredentials(vault, write.connectionId, version + 1, write.credentials)
-  const { ageSeconds, expiresInSeconds, refreshInSeconds } = write.times
-  const rows = await transaction.query(sql`
-    update tokens
-       set credentials = ${sealed}::bytea, key_id = ${keyId}::bytea, version = ${version + 1}::int,
-           has_refresh_token = ${write.credentials.refreshToken !== undefined}::boolean,
-           issued_at = now() - make_interval(secs => ${ageSeconds}::float8),
-           expires_at = now() + make_interval(secs => ${expiresInSeconds ?? null}::float8),
-           refresh_at = now() + make_interval(secs => ${refreshInSeconds ?? null}::float8),
-           next_attempt_at = null, failure_count = 0, last_refresh_at = now()
-     where connection_id = ${write.connectionId}::uuid and version = ${version}::int
-    returning connection_id`)
-  return rows.length === 1
-}
-
-/** After a transient failure: nobody asks again before then. */
-export async function updateRefreshFailure(
-  database: Queryable,
-  connectionId: string,
-  version: number,
-  retryInSeconds: number,
-): Promise<void> {
-  await database.query(sql`
-    update tokens
-       set failure_count = failure_count + 1,
-           next_attempt_at = now() + make_interval(secs => ${retryInSeconds}::float8)
-     where connection_id = ${connectionId}::uuid and version = ${version}::int`)
-}
-
-export type TokenForRefresh = {
-  readonly connectionId: string
-  readonly zone: string
-  readonly providerId: string
-  readonly status: ConnectionStatus
-  readonly account: { readonly issuer: string; readonly subject: string } | undefined
-  readonly askedScopes: readonly string[]
-  readonly version: number
-  readonly failureCount: number
-  readonly secondsLeft: number | null
-  readonly secondsSinceRefresh: number | null
-  readonly retryInSeconds: number | null
-  readonly credentials: CredentialSet
-}
-
-/** A token with everything a refresh needs, its secrets opened. */
-export async function selectTokenForRefresh(
-  database: Queryable,
-  vault: SecretVault,
-  connectionId: string,
-): Promise<TokenForRefresh | undefined> {
-  const [row] = await database.query<
-    Omit<TokenForRefresh, 'credentials' | 'account'> & {
-      readonly credentials: Buffer
-      readonly keyId: Buffer
-      readonly issuer: string | null
-      readonly subject: string | null
-    }
-  >(sql`
-    select c.id as "connectionId", c.zone as "zone", c.provider_id as "providerId", ${effectiveStatus} as "status",
-           c.account_issuer as issuer, c.account_subject as subject, c.scopes as "askedScopes",
-           t.version as "version", t.failure_count as "failureCount",
-           extract(epoch from t.expires_at - now())::float8 as "secondsLeft",
-           extract(epoch from now() - t.last_refresh_at)::float8 as "secondsSinceRefresh",
-           extract(epoch from t.next_attempt_at - now())::float8 as "retryInSeconds",
-           t.credentials, t.key_id as "keyId"
-      from connections c
-      join tokens t on t.connection_id = c.id
-     where c.id = ${connectionId}::uuid`)
-  if (!row) return undefined
-  const { issuer, subject, credentials, keyId, ...rest } = row
-  return {
-    ...rest,
-    account: issuer === null || subject === null ? undefined : { issuer, subject },
-    credentials: openCredentials(vault, connectionId, row.version, { sealed: credentials, keyId }),
-  }
 }
 
 /** What a read decides by. All times are the database's. */

@@ -32,6 +32,14 @@ export function isDatabaseAway(error: unknown): boolean {
   return error instanceof Error && awayMessages.test(error.message)
 }
 
+/** True where the server could not be reached or went away, as against one that is there and refuses or is slow. */
+export function isConnectionLost(error: unknown): boolean {
+  const code = codeOf(error)
+  if (code !== undefined && (awayNodeCodes.has(code) || /^(08...|57P0[1-3]|25006)$/.test(code))) return true
+  if (error instanceof AggregateError && error.errors.length > 0) return error.errors.every(isConnectionLost)
+  return error instanceof Error && awayMessages.test(error.message)
+}
+
 /** True for SQLSTATE 22 (data) and 23 (integrity): the statement's own content is at fault. */
 export function isBadData(error: unknown): boolean {
   return /^2[23]...$/.test(codeOf(error) ?? '') && !hasNoPartition(error)

@@ -1,6 +1,6 @@
 import { AppError } from '@nexus/service'
 import pg from 'pg'
-import { translateDatabaseError } from './database-errors.ts'
+import { isConnectionLost, translateDatabaseError } from './database-errors.ts'
 import type { Sql } from './sql.ts'
 
 /** Runs statements; outside a transaction each one is its own. */
@@ -15,6 +15,8 @@ export type Database = Queryable & {
   close(): Promise<void>
   readonly waiting: () => number
   readonly connections: () => number
+  /** Milliseconds since a lost database answered again; 0 while it is away, Infinity where it never was. */
+  readonly msSinceRegained: () => number
 }
 
 export type DatabaseOptions = {
@@ -52,19 +54,47 @@ export function openDatabase(options: DatabaseOptions): Database {
     }
   }
 
+  const watch = watchConnection()
+
   return {
     async query<Row extends pg.QueryResultRow>(statement: Sql) {
       refuseWhenFull()
-      return runOn<Row>(pool, statement, options.keepsPrepared)
+      return watch.note(runOn<Row>(pool, statement, options.keepsPrepared))
     },
     async transaction(work) {
       refuseWhenFull()
-      const client = await pool.connect().catch(rethrow)
-      return inTransaction(client, work, options.keepsPrepared)
+      const client = await watch.note(pool.connect().catch(rethrow))
+      return watch.note(inTransaction(client, work, options.keepsPrepared))
     },
+    msSinceRegained: watch.msSinceRegained,
     close: () => pool.end(),
     waiting: () => pool.waitingCount,
     connections: () => pool.totalCount,
+  }
+}
+
+/** Notes when the database was lost, and when it answered again. */
+function watchConnection() {
+  let lostAt: number | undefined
+  let regainedAt = Number.NEGATIVE_INFINITY
+  return {
+    msSinceRegained: () => (lostAt === undefined ? performance.now() - regainedAt : 0),
+    async note<Result>(work: Promise<Result>): Promise<Result> {
+      const began = performance.now()
+      try {
+        const result = await work
+        // what was asked before the loss says nothing of now
+        if (lostAt !== undefined && began > lostAt) {
+          lostAt = undefined
+          regainedAt = performance.now()
+        }
+        return result
+      } catch (error) {
+        const cause: unknown = error instanceof AppError ? error.cause : error
+        if (isConnectionLost(cause)) lostAt = performance.now()
+        throw error
+      }
+    },
   }
 }
 

@@ -2,9 +2,9 @@ import type { Queryable } from '../db/database.ts'
 import { sql } from '../db/sql.ts'
 import { type AcceptedAttempt, type AttemptState, abandonedAfter, isElsewhere } from './store.ts'
 
-/** As it stands for one acceptance. `superseded`: another one took over, or this one has been settled. */
+/** As it stands for one acceptance. `superseded`: another one took over. `settled`: its grant was turned away. */
 export type StandingOutcome =
-  | { readonly kind: 'open' | 'success' | 'superseded' }
+  | { readonly kind: 'open' | 'success' | 'superseded' | 'settled' }
   | { readonly kind: 'error'; readonly error: string }
 
 /**
@@ -24,6 +24,7 @@ export async function lockOutcome(transaction: Queryable, attempt: AcceptedAttem
      order by id
        for update`)
   const own = rows.find(({ id }) => id === attempt.handshakeId)
+  if (own?.acceptanceId === null) return { kind: 'settled' }
   if (own?.acceptanceId !== attempt.acceptanceId) return { kind: 'superseded' }
   if (own.outcome === 'error') return { kind: 'error', error: own.error ?? 'already_completed' }
   return { kind: own.outcome ?? 'open' }

@@ -29,7 +29,11 @@ export function storeGrant(deps: StoreGrantDeps, bound: AcceptedCallback, grante
   const work = () =>
     deps.database.transaction(async (transaction) => {
       const standing = await lockOutcome(transaction, bound.attempt)
-      if (standing.kind === 'success' || standing.kind === 'superseded') return standing.kind === 'success'
+      if (standing.kind === 'success' || standing.kind === 'settled') return standing.kind === 'success'
+      if (standing.kind === 'superseded') {
+        await revokeIfOwed(deps, transaction, bound, granted, await isRevoked(transaction, bound.attempt.connectionId))
+        return false
+      }
       const placement: GrantPlacement =
         standing.kind === 'error'
           ? await forgoGrant(transaction, bound, standing.error)
@@ -83,12 +87,20 @@ async function turnAway(
   deps: StoreGrantDeps,
   transaction: Queryable,
   bound: AcceptedCallback,
-  { grant }: Granted,
+  granted: Granted,
   { reason, isOwed }: Extract<GrantPlacement, { kind: 'refused' }>,
 ): Promise<void> {
-  const about = aboutOf(bound)
   await settleRefusal(transaction, bound.attempt, reason)
-  const { refreshToken, accessToken } = grant
-  if (isOwed) await queueRevocation(deps, transaction, { ...about, tokens: { refreshToken, accessToken } })
-  await recordEvent(transaction, deps.createId(), { event: 'oauth_error', outcome: reason, ...about })
+  await revokeIfOwed(deps, transaction, bound, granted, isOwed)
+  await recordEvent(transaction, deps.createId(), { event: 'oauth_error', outcome: reason, ...aboutOf(bound) })
+}
+
+async function revokeIfOwed(
+  deps: StoreGrantDeps,
+  transaction: Queryable,
+  bound: AcceptedCallback,
+  { grant: { refreshToken, accessToken } }: Granted,
+  isOwed: boolean,
+): Promise<void> {
+  if (isOwed) await queueRevocation(deps, transaction, { ...aboutOf(bound), tokens: { refreshToken, accessToken } })
 }

@@ -4,19 +4,12 @@ import type { Database } from '../db/database.ts'
 import type { Sweeper } from '../maintenance/sweeper.ts'
 
 export type BrokerMetrics = {
-  readonly countRefresh: (provider: string, outcome: string) => void
   readonly countIntegrityFailure: (purpose: string) => void
 }
 
 /** The Broker's own metrics. Labels come from profiles and closed lists, never from a request (L3). */
 export function createBrokerMetrics(metrics: Metrics, database: Database): BrokerMetrics {
   const registers = [metrics.registry]
-  const refreshes = new Counter({
-    name: 'nexus_refreshes_total',
-    help: 'Refreshes of access tokens, by provider profile and outcome',
-    labelNames: ['provider', 'outcome'],
-    registers,
-  })
   const integrityFailures = new Counter({
     name: 'nexus_vault_integrity_failures_total',
     help: 'Sealed secrets that did not open; any at all is an incident',
@@ -40,7 +33,6 @@ export function createBrokerMetrics(metrics: Metrics, database: Database): Broke
     },
   })
   return {
-    countRefresh: (provider, outcome) => refreshes.inc({ provider, outcome }),
     countIntegrityFailure: (purpose) => integrityFailures.inc({ purpose }),
   }
 }

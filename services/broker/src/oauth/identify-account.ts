@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { OAuthProvider } from '../providers/provider.ts'
 import type { DiscoveryCache } from './discovery-cache.ts'
 import { findIssuerToDiscover, type KnownEndpoints } from './find-metadata.ts'
@@ -6,6 +7,8 @@ import { findIssuerRule } from './issuer-rule.ts'
 import type { KeySets } from './key-sets.ts'
 import type { Account } from './provider-client.ts'
 import { ProviderError } from './provider-errors.ts'
+
+const keysWithinMs = 2_000
 
 /** Whose tokens these are, by the ID token that came with them. */
 export type Identity = {
@@ -67,11 +70,18 @@ export async function identifyAfterRefresh(
   const rules = findIdTokenRules(dependencies, received, { kind: 'any' })
   if (idToken === undefined || rules === undefined) return undefined
   try {
-    return { idToken, account: await verify(dependencies, provider, idToken, rules) }
+    const account = await Promise.race([verify(dependencies, provider, idToken, rules), giveUpOnKeys()])
+    return { idToken, account }
   } catch (error) {
     if (!(error instanceof ProviderError)) throw error
     return error.kind === 'id_token' ? undefined : identifyWithoutKeys(idToken, rules)
   }
+}
+
+/** The lease on the token runs while its answer is in hand: keys that take longer are as good as missing. */
+async function giveUpOnKeys(): Promise<never> {
+  await delay(keysWithinMs, undefined, { ref: false })
+  throw new ProviderError('unavailable', 'the keys were not there in time')
 }
 
 function identifyWithoutKeys(idToken: string, rules: IdTokenRules): Identity | undefined {

@@ -10,6 +10,7 @@ import {
 } from './identify-account.ts'
 import { createKeySets } from './key-sets.ts'
 import type { OutboundFetch } from './outbound-fetch.ts'
+import type { SendingHooks } from './sending-hooks.ts'
 import type {
   Account,
   CodeExchange,
@@ -56,12 +57,32 @@ export function createProviderClient(dependencies: ProviderClientDependencies): 
     },
     exchangeCode: (provider, exchange) => exchangeCode(context, provider, exchange),
     async refresh(provider, request) {
+      const sending = watchSending(request.hooks)
       try {
-        return await refreshOnce(context, provider, request)
+        return await refreshOnce(context, provider, { ...request, hooks: sending.hooks })
       } catch (error) {
-        if (error instanceof ProviderError) return classifyRefreshError(error, provider.fatalRefreshErrors)
-        throw error
+        if (!(error instanceof ProviderError)) throw error
+        if (sending.wasHeldBack()) return { kind: 'held_back' }
+        return classifyRefreshError(error, provider.fatalRefreshErrors, sending.hasBegun())
       }
+    },
+  }
+}
+
+/** Whether a request got as far as its first byte: what did not cannot have spent anything. */
+function watchSending(hooks: SendingHooks | undefined) {
+  let hasBegun = false
+  let wasHeldBack = false
+  return {
+    hasBegun: () => hasBegun,
+    wasHeldBack: () => wasHeldBack,
+    hooks: {
+      maySend: () => {
+        hasBegun = hooks?.maySend() ?? true
+        wasHeldBack = !hasBegun
+        return hasBegun
+      },
+      onSent: () => hooks?.onSent(),
     },
   }
 }
@@ -95,11 +116,11 @@ function writeExchange(provider: OAuthProvider, exchange: CodeExchange): Readonl
 async function refreshOnce(
   context: Context,
   provider: OAuthProvider,
-  { clientSecret, refreshToken, account }: RefreshRequest,
+  { clientSecret, refreshToken, account, hooks }: RefreshRequest,
 ): Promise<RefreshOutcome> {
   const endpoints = await findKnownEndpoints(provider, context.discovery)
   const parameters = { ...pickFreeParameters(provider.params.refreshParams), refresh_token: refreshToken }
-  const request = { provider, endpoints, clientSecret, grantType: 'refresh_token', parameters } as const
+  const request = { provider, endpoints, clientSecret, grantType: 'refresh_token', parameters, hooks } as const
   const sent = await sendTokenRequest(request, context)
 
   const identity = await identifyAfterRefresh(context, { provider, endpoints, idToken: sent.answer.idToken })

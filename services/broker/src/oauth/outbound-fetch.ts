@@ -2,6 +2,7 @@ import { Agent, EnvHttpProxyAgent, request, type Dispatcher } from 'undici'
 import { createAddressGuard, type AddressGuard, type AddressGuardOptions } from './address-guard.ts'
 import { decodeContent } from './content-encoding.ts'
 import { ProviderError } from './provider-errors.ts'
+import { type SendingHooks, withSendingHooks } from './sending-hooks.ts'
 
 type OutboundTimeouts = {
   /** Milliseconds until the socket stands, TLS included. */
@@ -30,6 +31,7 @@ type OutboundRequest = {
   readonly body?: string | URLSearchParams | ArrayBuffer | Uint8Array | ReadableStream | null | undefined
   readonly redirect?: string
   readonly signal?: AbortSignal | undefined
+  readonly hooks?: SendingHooks | undefined
 }
 
 /** Takes the place of `fetch` in openid-client and jose. Its answers are whole: the body is in memory when it resolves. */
@@ -65,7 +67,8 @@ export function createOutboundFetch(options: OutboundFetchOptions): OutboundFetc
     try {
       // The proxy resolves the name a second time, out of our sight: names that lead inside are stopped here at least.
       if (options.httpsProxy !== undefined) await abortable(guard.assertNameAllowed(target), signal)
-      const dispatcher = target.protocol === 'https:' ? dispatchers.https : dispatchers.http
+      const plain = target.protocol === 'https:' ? dispatchers.https : dispatchers.http
+      const dispatcher = init.hooks === undefined ? plain : withSendingHooks(plain, init.hooks)
       const answer = await request(target, { ...sent, dispatcher })
       return await toResponse(answer, maxBytes)
     } catch (error) {

@@ -1,4 +1,5 @@
 import type { OAuthProvider } from '../providers/provider.ts'
+import type { SendingHooks } from './sending-hooks.ts'
 
 /** Where a provider is, from its metadata (RFC 8414) or from the profile. */
 export type ProviderEndpoints = {
@@ -35,6 +36,7 @@ export type RefreshRequest = {
   readonly refreshToken: string
   /** Whom a returned ID token must name (OIDC Core §12.2); undefined where no ID token ever came. */
   readonly account: { readonly issuer: string; readonly subject: string } | undefined
+  readonly hooks?: SendingHooks
 }
 
 export type Account = { readonly issuer: string; readonly subject: string; readonly label: string | undefined }
@@ -63,7 +65,17 @@ export type RefreshOutcome =
   | { readonly kind: 'grant_ended'; readonly error: string }
   /** The provider refuses the client itself: only the operator can mend it; no connection is to blame. */
   | { readonly kind: 'client_refused'; readonly error: string }
-  | { readonly kind: 'transient'; readonly reason: string; readonly retryAfterSeconds: number | undefined }
+  | {
+      readonly kind: 'transient'
+      readonly reason: string
+      readonly retryAfterSeconds: number | undefined
+      /** The provider may have done what it was asked: the token may be spent though no answer came of it. */
+      readonly isOutcomeUnknown: boolean
+      /** The provider does not work, or wants to be left alone: others' tokens would fare no better. */
+      readonly isProviderAway: boolean
+    }
+  /** The hook held the request back: not one byte has left. */
+  | { readonly kind: 'held_back' }
 
 /** All that Nexus asks of a provider. Every method throws ProviderError (provider-errors.ts) unless it says otherwise. */
 export type ProviderClient = {

@@ -6,7 +6,7 @@ const rejected = (oauthError: string, status = 400) => new ProviderError('reject
 
 test('invalid_grant ends the grant, whatever the status that it came with', () => {
   for (const status of [200, 400, 401, 403]) {
-    expect(classifyRefreshError(rejected('invalid_grant', status), [])).toEqual({
+    expect(classifyRefreshError(rejected('invalid_grant', status), [], true)).toEqual({
       kind: 'grant_ended',
       error: 'invalid_grant',
     })
@@ -15,15 +15,15 @@ test('invalid_grant ends the grant, whatever the status that it came with', () =
 
 test("the profile's fatal codes end the grant, and only for that profile", () => {
   const error = rejected('bad_refresh_token', 200)
-  expect(classifyRefreshError(error, ['bad_refresh_token'])).toEqual({
+  expect(classifyRefreshError(error, ['bad_refresh_token'], true)).toEqual({
     kind: 'grant_ended',
     error: 'bad_refresh_token',
   })
-  expect(classifyRefreshError(error, [])).toMatchObject({ kind: 'transient', reason: 'bad_refresh_token' })
+  expect(classifyRefreshError(error, [], true)).toMatchObject({ kind: 'transient', reason: 'bad_refresh_token' })
 })
 
 test.each(['invalid_client', 'unauthorized_client'])('%s blames the profile', (code) => {
-  expect(classifyRefreshError(rejected(code, 401), [])).toEqual({ kind: 'client_refused', error: code })
+  expect(classifyRefreshError(rejected(code, 401), [], true)).toEqual({ kind: 'client_refused', error: code })
 })
 
 test.each([
@@ -41,10 +41,29 @@ test.each([
   ['an ID token that does not verify', new ProviderError('id_token', 'no'), 'id_token'],
   ['a forbidden address', new ProviderError('address', 'no'), 'address'],
 ])('%s may pass', (_, error, reason) => {
-  expect(classifyRefreshError(error, [])).toEqual({ kind: 'transient', reason, retryAfterSeconds: undefined })
+  expect(classifyRefreshError(error, [], false)).toMatchObject({
+    kind: 'transient',
+    reason,
+    retryAfterSeconds: undefined,
+    isProviderAway: error.kind !== 'rejected' && error.kind !== 'id_token',
+  })
 })
 
 test('Retry-After is handed on', () => {
   const error = new ProviderError('unavailable', 'no', { status: 429, retryAfterSeconds: 30 })
-  expect(classifyRefreshError(error, [])).toMatchObject({ kind: 'transient', retryAfterSeconds: 30 })
+  expect(classifyRefreshError(error, [], true)).toMatchObject({ kind: 'transient', retryAfterSeconds: 30 })
+})
+
+test.each([
+  ['silence', new ProviderError('unavailable', 'no'), true],
+  ['a 500', new ProviderError('unavailable', 'no', { status: 500 }), true],
+  ['a 503', new ProviderError('unavailable', 'no', { status: 503 }), true],
+  ['a success that cannot be read', new ProviderError('invalid_answer', 'no'), true],
+  ['a 429', new ProviderError('unavailable', 'no', { status: 429 }), false],
+  ['a 408', new ProviderError('unavailable', 'no', { status: 408 }), false],
+  ['a refusal', rejected('invalid_scope'), false],
+  ['a redirect', new ProviderError('invalid_answer', 'no', { status: 302 }), false],
+])('after %s the token may be spent, or not, and never where nothing was sent', (_, error, isOutcomeUnknown) => {
+  expect(classifyRefreshError(error, [], true)).toMatchObject({ isOutcomeUnknown })
+  expect(classifyRefreshError(error, [], false)).toMatchObject({ isOutcomeUnknown: false })
 })

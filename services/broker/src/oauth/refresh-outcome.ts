@@ -1,7 +1,7 @@
 import type { RefreshOutcome } from './provider-client.ts'
 import type { ProviderError } from './provider-errors.ts'
 
-type FailedRefresh = Exclude<RefreshOutcome, { readonly kind: 'refreshed' }>
+type FailedRefresh = Exclude<RefreshOutcome, { readonly kind: 'refreshed' | 'held_back' }>
 
 /** RFC 6749 §5.2: the provider does not accept the client itself, whoever's token it presents. */
 const clientErrors = ['invalid_client', 'unauthorized_client']
@@ -11,8 +11,13 @@ const clientErrors = ['invalid_client', 'unauthorized_client']
  * profile; everything else may pass, and costs nothing but time.
  *
  * @param fatalErrors - the profile's further codes that, like `invalid_grant`, end the grant.
+ * @param wasBegun - a first byte of the request has left.
  */
-export function classifyRefreshError(error: ProviderError, fatalErrors: readonly string[]): FailedRefresh {
+export function classifyRefreshError(
+  error: ProviderError,
+  fatalErrors: readonly string[],
+  wasBegun: boolean,
+): FailedRefresh {
   const { kind, oauthError, status, retryAfterSeconds } = error
   if (kind === 'rejected' && oauthError !== undefined) {
     if (oauthError === 'invalid_grant' || fatalErrors.includes(oauthError))
@@ -20,5 +25,13 @@ export function classifyRefreshError(error: ProviderError, fatalErrors: readonly
     if (clientErrors.includes(oauthError)) return { kind: 'client_refused', error: oauthError }
   }
   const reason = oauthError ?? (status === undefined ? kind : `http_${status}`)
-  return { kind: 'transient', reason, retryAfterSeconds }
+  const isOutcomeUnknown = wasBegun && mayHaveBeenDone(error)
+  const isProviderAway = kind === 'unavailable' || kind === 'address' || kind === 'invalid_answer'
+  return { kind: 'transient', reason, retryAfterSeconds, isOutcomeUnknown, isProviderAway }
+}
+
+/** Only an answer below 500 that refuses says that nothing was done; silence, 5xx and unreadable successes do not. */
+function mayHaveBeenDone({ kind, status }: ProviderError): boolean {
+  if (kind === 'rejected') return false
+  return status === undefined || status >= 500 || status < 300
 }

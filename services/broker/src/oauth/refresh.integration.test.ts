@@ -101,7 +101,12 @@ test('Retry-After as a date counts from the Date of the answer', async () => {
 test('metadata that cannot be had are a passing trouble, and the token is not presented', async () => {
   const { peer, profile, refresh } = await openOAuthScene()
   peer.next('discovery', answers.serverError(503, 5))
-  expect(await refresh(profile())).toEqual({ kind: 'transient', reason: 'http_503', retryAfterSeconds: 5 })
+  expect(await refresh(profile())).toMatchObject({
+    kind: 'transient',
+    reason: 'http_503',
+    retryAfterSeconds: 5,
+    isOutcomeUnknown: false,
+  })
   expect(peer.requestsTo('token')).toEqual([])
 })
 

@@ -3,6 +3,7 @@ import type { OAuthProvider } from '../providers/provider.ts'
 import { chooseClientAuthentication } from './client-authentication.ts'
 import type { KnownEndpoints } from './find-metadata.ts'
 import type { OutboundFetch } from './outbound-fetch.ts'
+import type { SendingHooks } from './sending-hooks.ts'
 import { ProviderError } from './provider-errors.ts'
 import { readTokenAnswer, toPlainTokenResponse, type TokenAnswer } from './token-answer.ts'
 
@@ -12,6 +13,7 @@ type TokenRequest = {
   readonly clientSecret: string | undefined
   readonly grantType: 'authorization_code' | 'refresh_token'
   readonly parameters: Readonly<Record<string, string>>
+  readonly hooks?: SendingHooks | undefined
 }
 
 export type TokenRequestDependencies = {
@@ -41,7 +43,7 @@ export async function sendTokenRequest(
   const configuration = buildConfiguration(request)
   configuration[customFetch] = async (url, options) => {
     const sentAtMs = monotonicNow()
-    const response = await fetch(url, options)
+    const response = await fetch(url, { ...options, hooks: request.hooks })
     const answer = await readTokenAnswer(response, { scopeSeparator, keepTokenFields, nowMs: now() })
     sent.resolve({ answer, sentAtMs })
     return toPlainTokenResponse(answer)

@@ -1,10 +1,7 @@
 import type { Queryable } from '../db/database.ts'
 import type { SecretVault } from '../vault/secret-vault.ts'
-import type { Provider } from './provider.ts'
+import type { OpenedProvider } from './provider.ts'
 import { selectProviderWithSecret } from './store.ts'
-
-/** A provider with its client secret in plaintext: hold it for one exchange, and never longer. */
-export type OpenedProvider = { readonly provider: Provider; readonly clientSecret: string | undefined }
 
 /**
  * Opens a profile for a call to its provider, deleted ones included: their connections go on being refreshed.

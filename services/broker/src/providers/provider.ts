@@ -65,3 +65,11 @@ export type OAuthProvider = {
 }
 
 export type Provider = OAuthProvider
+
+/** A provider with its client secret in plaintext: hold it for one exchange, and never longer. */
+export type OpenedProvider = {
+  readonly provider: Provider
+  readonly clientSecret: string | undefined
+  /** It was seen to answer a refresh with a new refresh token. */
+  readonly rotates: boolean
+}

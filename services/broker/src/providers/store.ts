@@ -4,7 +4,7 @@ import { fragment, sql } from '../db/sql.ts'
 import type { SealedSecret, SecretVault } from '../vault/secret-vault.ts'
 import { normaliseAlias } from './alias.ts'
 import { type ProfileSettings, toProvider } from './profile-settings.ts'
-import type { Provider } from './provider.ts'
+import type { OpenedProvider, Provider } from './provider.ts'
 
 type ProviderRow = {
   readonly id: string
@@ -69,20 +69,21 @@ export async function selectProviderWithSecret(
   database: Queryable,
   vault: SecretVault,
   id: string,
-): Promise<{ readonly provider: Provider; readonly clientSecret: string | undefined } | undefined> {
+): Promise<OpenedProvider | undefined> {
   const [row] = await database.query<
     ProviderRow & {
       readonly client_secret: Buffer | null
       readonly client_secret_version: number
       readonly key_id: Buffer | null
+      readonly rotates: boolean
     }
   >(sql`
-    select ${columns}, p.client_secret, p.client_secret_version, p.key_id
+    select ${columns}, p.client_secret, p.client_secret_version, p.key_id, p.rotates
       from provider_profiles p where p.id = ${id}::uuid`)
   if (!row) return undefined
   const { client_secret: sealed, client_secret_version: version, key_id: keyId } = row
   const clientSecret = sealed === null ? undefined : vault.open(sealed, secretContext(id, version), keyId)
-  return { provider: fromRow(row), clientSecret }
+  return { provider: fromRow(row), clientSecret, rotates: row.rotates }
 }
 
 function secretContext(id: string, version: number) {
@@ -144,6 +145,20 @@ export async function updateClientSecret(
        set client_secret = ${secret.sealed ?? null}::bytea, key_id = ${secret.keyId ?? null}::bytea,
            client_secret_version = ${row.version}::int
      where id = ${id}::uuid`)
+}
+
+/** @param alarm - null takes it back. @returns false where nothing changed. */
+export async function updateAlarm(transaction: Queryable, id: string, alarm: string | null): Promise<boolean> {
+  const rows = await transaction.query(sql`
+    update provider_profiles
+       set alarm = ${alarm}::text, alarm_since = case when ${alarm}::text is null then null else now() end
+     where id = ${id}::uuid and (alarm is null) <> (${alarm}::text is null)
+    returning 1`)
+  return rows.length === 1
+}
+
+export async function markRotating(transaction: Queryable, id: string): Promise<void> {
+  await transaction.query(sql`update provider_profiles set rotates = true where id = ${id}::uuid and not rotates`)
 }
 
 /** Soft: connections keep working, the name and the aliases are free again. */

@@ -22,6 +22,20 @@ export function refreshLead(lifetimeSeconds: number, { leadSeconds, random }: Sc
   return lead + random() * (lead / 10)
 }
 
+/**
+ * When the refresher looks at a token, in seconds from its issue; undefined: never of its own accord. One that cannot be
+ * refreshed is looked at when it ends, to say so.
+ */
+export function refreshAfter(
+  lifetimeSeconds: number | undefined,
+  hasRefreshToken: boolean,
+  settings: ScheduleSettings,
+): number | undefined {
+  if (lifetimeSeconds === undefined || !hasRefreshToken) return lifetimeSeconds
+  const lead = refreshLead(lifetimeSeconds, settings)
+  return lead === undefined ? undefined : lifetimeSeconds - lead
+}
+
 /** How little life a token may have left before a read refreshes it first, in seconds. */
 export function readMargin(lifetimeSeconds: number): number {
   return Math.min(60, lifetimeSeconds / 4)

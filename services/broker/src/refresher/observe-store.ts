@@ -1,0 +1,51 @@
+import type { ConnectionStatus } from '@nexus/contracts'
+import type { Queryable } from '../db/database.ts'
+import { sql } from '../db/sql.ts'
+import type { AttemptOutcome } from './outcome-store.ts'
+
+/** How a token stands, without its secrets: what decides whether a refresh is to be tried, or waited for. */
+export type TokenState = {
+  readonly status: ConnectionStatus
+  readonly statusReason: string | null
+  /** null: a connection without a token. */
+  readonly version: number | null
+  readonly leaseEpoch: number | null
+  /** Somebody works on it now, or died doing so a moment ago. */
+  readonly isLeased: boolean
+  readonly attemptOutcome: AttemptOutcome | null
+  readonly attemptEpoch: number | null
+  readonly secondsSinceRefresh: number | null
+  readonly retryInSeconds: number | null
+  readonly providerId: string
+  readonly profileRevision: number
+}
+
+/** undefined: there is no such connection. */
+export async function selectTokenState(database: Queryable, connectionId: string): Promise<TokenState | undefined> {
+  const [row] = await database.query<TokenState>(sql`
+    select c.status as "status", c.status_reason as "statusReason", t.version as "version",
+           t.lease_epoch::float8 as "leaseEpoch", coalesce(t.lease_until >= now(), false) as "isLeased",
+           t.attempt_outcome as "attemptOutcome", t.attempt_epoch::float8 as "attemptEpoch",
+           extract(epoch from now() - t.last_refresh_at)::float8 as "secondsSinceRefresh",
+           extract(epoch from t.next_attempt_at - now())::float8 as "retryInSeconds", c.provider_id as "providerId",
+           p.revision as "profileRevision"
+      from connections c
+      join provider_profiles p on p.id = c.provider_id
+      left join tokens t on t.connection_id = c.id
+     where c.id = ${connectionId}::uuid`)
+  return row
+}
+
+/** Seconds since the longest-due token became due; null: none is. */
+export async function selectOldestDue(database: Queryable): Promise<number | null> {
+  const [row] = await database.query<{ seconds: number | null }>(sql`
+    select extract(epoch from now() - min(d.due_at))::float8 as seconds
+      from provider_profiles p
+     cross join lateral (
+       select greatest(t.refresh_at, t.next_attempt_at) as due_at
+         from tokens t
+        where t.provider_id = p.id and t.refresh_at is not null and greatest(t.refresh_at, t.next_attempt_at) <= now()
+        order by greatest(t.refresh_at, t.next_attempt_at)
+        limit 1) d`)
+  return row?.seconds ?? null
+}

@@ -1,0 +1,68 @@
+import { constants } from 'node:fs'
+import { access, mkdir, open, readFile, readdir, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { SealedAnswer } from './sealed-answers.ts'
+
+/** A folder in which answers outlive the process (SPOOL_DIR). Several Brokers may share it: what is read twice is stored once. */
+export type Spool = {
+  readonly write: (answer: SealedAnswer) => Promise<void>
+  readonly list: () => Promise<readonly SealedAnswer[]>
+  readonly remove: (answer: SealedAnswer) => Promise<void>
+}
+
+const fileName = /^([\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12})\.(\d{1,10})\.answer$/
+
+/** @throws Error where the folder cannot be made or written to: better said at the start than when it is needed */
+export async function openSpool(directory: string): Promise<Spool> {
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+    await access(directory, constants.R_OK | constants.W_OK | constants.X_OK)
+  } catch (cause) {
+    throw new Error('SPOOL_DIR cannot be written to', { cause })
+  }
+  const pathOf = ({ connectionId, version }: SealedAnswer): string =>
+    join(directory, `${connectionId}.${version}.answer`)
+  return {
+    async write(answer) {
+      const path = pathOf(answer)
+      await writeDurably(`${path}.part`, answer.bytes)
+      await rename(`${path}.part`, path)
+      await syncDirectory(directory)
+    },
+    async list() {
+      const names = (await readdir(directory)).map((name) => fileName.exec(name)).filter((match) => match !== null)
+      const answers = names.map(async ([name, connectionId = '', version = '']) => {
+        const bytes = await readFile(join(directory, name)).catch(passOverMissing)
+        return bytes === undefined ? [] : [{ connectionId, version: Number(version), bytes }]
+      })
+      return (await Promise.all(answers)).flat()
+    },
+    remove: (answer) => rm(pathOf(answer), { force: true }),
+  }
+}
+
+/** Another Broker has read it meanwhile. */
+function passOverMissing(error: unknown): undefined {
+  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+  throw error
+}
+
+/** For its owner alone, and on the disk when this resolves. */
+async function writeDurably(path: string, bytes: Buffer): Promise<void> {
+  const file = await open(path, 'w', 0o600)
+  try {
+    await file.writeFile(bytes)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
+async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
