@@ -7,7 +7,7 @@ import { type HeldConnection, holdForReconnect } from '../connections/replace-gr
 import type { Database, Queryable } from '../db/database.ts'
 import { findProviderForHandshake } from '../providers/list-providers.ts'
 import type { Provider } from '../providers/provider.ts'
-import { type LinkDeps, createLink, describeLink } from './create-link.ts'
+import { type CreatedLink, type LinkDeps, createLink, describeLink } from './create-link.ts'
 import { type IdempotentRequest, claimKey, findEarlier, identifyRequest, retryLostRace } from './idempotency.ts'
 import { type ReturnDomain, assertReturnUrlAllowed } from './return-url.ts'
 import { decideScopes } from './scopes.ts'
@@ -36,46 +36,53 @@ export type ReconnectionRequest = {
  */
 export async function beginReconnect(
   deps: BeginReconnectDeps,
-  { connectionId, wanted, idempotencyKey, origin }: ReconnectionRequest,
+  request: ReconnectionRequest,
 ): Promise<ConnectionRequested> {
+  const { connectionId, wanted, idempotencyKey, origin } = request
   if (wanted.return_url !== undefined) assertReturnUrlAllowed(wanted.return_url, deps.returnDomains)
   const idempotent = identifyRequest(origin, idempotencyKey, ['reconnect', connectionId, wanted])
-
   const link = await retryLostRace(() =>
     deps.database.transaction(async (transaction) => {
       await store.lockReconnects(transaction, connectionId)
       const isRepeated = idempotent !== undefined && (await isRepetition(transaction, idempotent))
       if (!isRepeated) await store.supersedeHandshakes(transaction, connectionId)
-
-      const connection = await holdForReconnect(transaction, connectionId)
-      const wantedProvider = { provider_id: connection.providerId }
-      const provider = await findProviderForHandshake(transaction, wantedProvider, connection.zone)
-      const created = await createLink(deps, transaction, {
-        connectionId,
-        purpose: connection.status === 'pending' ? 'oauth' : 'reconnect',
-        provider,
-        scopes: decideReconnectScopes(provider, wanted.scopes, connection),
-        metadata: wanted.metadata,
-        allowsAccountChange: wanted.allow_account_change ?? false,
-        returnUrl: wanted.return_url,
-      })
-      if (connection.status === 'pending') {
-        await prolongPendingConnection(transaction, connectionId, deps.linkTtlSeconds)
-      }
+      const created = await createReconnectLink(deps, transaction, request)
       if (idempotent !== undefined && !isRepeated) await claimKey(transaction, idempotent, created)
-      await recordEvent(transaction, deps.createId(), {
-        event: 'connection.reconnect_requested',
-        outcome: 'success',
-        origin,
-        zone: connection.zone,
-        connectionId,
-        providerId: provider.id,
-        data: { status: connection.status, allow_account_change: created.allowsAccountChange },
-      })
       return created
     }),
   )
   return describeLink(deps, link)
+}
+
+async function createReconnectLink(
+  deps: BeginReconnectDeps,
+  transaction: Queryable,
+  { connectionId, wanted, origin }: ReconnectionRequest,
+): Promise<CreatedLink> {
+  const connection = await holdForReconnect(transaction, connectionId)
+  const { status, zone, providerId } = connection
+  const isWaiting = status === 'pending'
+  if (isWaiting) await prolongPendingConnection(transaction, connectionId, deps.linkTtlSeconds)
+  const provider = await findProviderForHandshake(transaction, { provider_id: providerId }, zone)
+  const allowsAccountChange = wanted.allow_account_change ?? false
+  await recordEvent(transaction, deps.createId(), {
+    event: 'connection.reconnect_requested',
+    outcome: 'success',
+    origin,
+    zone,
+    connectionId,
+    providerId,
+    data: { status, allow_account_change: allowsAccountChange },
+  })
+  return createLink(deps, transaction, {
+    connectionId,
+    purpose: isWaiting ? 'oauth' : 'reconnect',
+    provider,
+    scopes: decideReconnectScopes(provider, wanted.scopes, connection),
+    metadata: wanted.metadata,
+    allowsAccountChange,
+    returnUrl: wanted.return_url,
+  })
 }
 
 /** @throws AppError `idempotency_mismatch`; `already_completed` where the reconnect of this key is over */

@@ -91,8 +91,8 @@ async function turnAway(
   { reason, isOwed }: Extract<GrantPlacement, { kind: 'refused' }>,
 ): Promise<void> {
   await settleRefusal(transaction, bound.attempt, reason)
-  await revokeIfOwed(deps, transaction, bound, granted, isOwed)
   await recordEvent(transaction, deps.createId(), { event: 'oauth_error', outcome: reason, ...aboutOf(bound) })
+  await revokeIfOwed(deps, transaction, bound, granted, isOwed)
 }
 
 async function revokeIfOwed(

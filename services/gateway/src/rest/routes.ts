@@ -95,15 +95,20 @@ export async function registerRestRoutes(app: ZodApp, deps: RequestConnectionDep
     { config, schema: { ...describeRoute('Refresh the credential', { 200: credentialPayload }), ...byId } },
     (request) => refreshConnection(broker, request.params.id, describeCaller(request)),
   )
+  registerReconnect(app, deps)
+}
+
+function registerReconnect(app: ZodApp, deps: RequestConnectionDeps): void {
   app.post(
     '/v1/reconnect/:id',
     {
-      config,
+      config: { openTo: 'agents' },
       bodyLimit: connectionRequestLimit,
       schema: {
         ...describeRoute('Ask for a link that renews a connection', { 200: connectionRequested }),
         headers: requestHeaders,
-        ...byId,
+        params: idParams,
+        querystring: noQuery,
         body: reconnectBody,
       },
     },
