@@ -22,10 +22,14 @@ create index revocations_connection on revocations (connection_id);
 create index revocations_key_id on revocations (key_id);
 
 alter table handshakes
-  -- of a reconnect: what becomes the connection's own only when it succeeds
+  -- what becomes the connection's own only when its person has consented
   add column scopes text[],
   add column metadata json,
   add column allow_account_change boolean not null default false;
+
+alter table idempotency_keys
+  -- of a reconnect: the link that its first request made
+  add column handshake_id uuid;
 
 alter table provider_profiles
   -- its connections are to be disconnected in the background
@@ -36,5 +40,6 @@ create index connections_over on connections (updated_at) where status in ('fail
 -- Down Migration
 drop index connections_over;
 alter table provider_profiles drop column disconnect_requested_at;
+alter table idempotency_keys drop column handshake_id;
 alter table handshakes drop column scopes, drop column metadata, drop column allow_account_change;
 drop table revocations;

@@ -87,6 +87,7 @@ export async function composeBroker(
 
   const deps: BrokerDeps = {
     ...shared,
+    notices,
     metrics,
     redis,
     sweeper,

@@ -21,6 +21,7 @@ const agentRoutes = [
   'GET /connections/:id',
   'GET /connections/:id/token',
   'POST /auth/consent-spec',
+  'POST /connections/:id/reconnect',
   'POST /connections/:id/refresh',
 ]
 

@@ -127,6 +127,7 @@ create table idempotency_keys (
   body_hash bytea not null,
   connection_id uuid not null,
   created_at timestamp with time zone not null default now(),
+  handshake_id uuid,
   constraint idempotency_keys_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connections(id) ON DELETE CASCADE,
   constraint idempotency_keys_pkey PRIMARY KEY (caller, key_hash)
 );

@@ -154,8 +154,3 @@ async function tellWhatStands(database: Queryable, id: string): Promise<Disconne
   if (concluded.length > 0) return concluded.every(({ event }) => event === 'revocation.done') ? revoked : unsupported
   return recorded.some(({ data }) => data['revocation'] === 'none') ? nothingToRevoke : unsupported
 }
-
-/** True for a connection that was disconnected: that is final. */
-export async function isDisconnected(database: Queryable, id: string): Promise<boolean> {
-  return typeof (await store.selectRevokedSince(database, id)) === 'string'
-}
