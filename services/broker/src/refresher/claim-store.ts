@@ -157,6 +157,18 @@ export async function releaseClaim(database: Queryable, { connectionId, leaseEpo
        and sent_epoch is distinct from ${leaseEpoch}::bigint`)
 }
 
+/** Gives back what of these this process holds and has not sent; the marks of those on their way to it are refused. */
+export async function releaseUnsent(
+  database: Queryable,
+  owner: string,
+  connectionIds: readonly string[],
+): Promise<void> {
+  await database.query(sql`
+    update tokens set lease_owner = null, lease_until = null
+     where connection_id = any (${connectionIds}::uuid[]) and lease_owner = ${owner}::uuid
+       and sent_epoch is distinct from lease_epoch`)
+}
+
 /**
  * The intent record: from here on somebody may have seen the refresh token (data.md, Refresh 4). False: the lease was
  * lost, the token changed or the connection ended, and nothing may be sent.
