@@ -16,8 +16,9 @@ const arrived = new Set<string>()
 const everybody = Promise.withResolvers<void>()
 
 const checkpoint: Checkpoint = async (name, connectionId) => {
-  if (name === point && awaited.has(connectionId)) {
+  if (name === point && awaited.has(connectionId) && !arrived.has(connectionId)) {
     arrived.add(connectionId)
+    // once: who comes by again after it went on passes
     if (arrived.size === awaited.size) {
       process.kill(process.pid, signal)
       everybody.resolve()

@@ -99,5 +99,5 @@ export function newestAccessToken({ provider }: Connected): string | undefined {
 /** How often refreshed tokens were dropped, as the Broker's metrics tell. */
 export async function leasesLost(broker: Client): Promise<number> {
   const { text } = await broker.get('/metrics')
-  return Number(/^nexus_refresh_leases_lost_total (\d+)$/m.exec(text)?.[1])
+  return Number(/^nexus_refresh_leases_lost_total\S* (\d+)$/m.exec(text)?.[1])
 }
