@@ -9,7 +9,7 @@ import {
   newestAccessToken,
   openOfEachPolicy,
   passLeases,
-  policies,
+  type policies,
   refreshNow,
   spawnDoomedBroker,
   test,

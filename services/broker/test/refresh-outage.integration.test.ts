@@ -1,5 +1,6 @@
 import { answers, createTestDatabase, migrateDatabase, startTcpProxy, startTemporaryCluster } from '@nexus/testing'
 import { expect, onTestFinished, test as plain } from 'vitest'
+import { systemOrigin } from '../src/audit/audit-event.ts'
 import { openPlainConnection } from './connection-scene.ts'
 import { tokenRow, waitForBlocked, whileLocked } from './database-tools.ts'
 import { readToken, startTestBroker } from './harness.ts'
@@ -15,6 +16,7 @@ import {
   timeout,
   untilSettled,
 } from './refresh-crash-scene.ts'
+import { openRefresher } from './refresher-scene.ts'
 
 const quiet = { env: { REFRESH_ENABLED: 'false' } }
 const waits = 'the outcome of a refresh waits to be stored'
@@ -136,5 +138,29 @@ test('[R4] a failure whose COMMIT is never acknowledged is recorded once', async
   expect(await asking).toMatchObject({ status: 502, body: { code: 'provider_unavailable' } })
   expect(await tokenRow(database.pool, id)).toMatchObject({ version: 1, failure_count: 1, sent_epoch: null })
   expect((await auditOf(broker, id)).filter((event) => event.startsWith('token_refresh_failed'))).toHaveLength(1)
+  expect(provider.counts().refreshRequests).toBe(1)
+})
+
+test('[R4] what another Broker sent is left to it for ten seconds after the database returned', async ({
+  broker,
+  database,
+}) => {
+  const { id, provider } = await openPlainConnection(broker, policies.grace)
+  await database.pool.query(
+    `update tokens set sent_epoch = lease_epoch, sent_at = now() - interval '26 s', lease_until = now() - interval '1 s'
+      where connection_id = $1`,
+    [id],
+  )
+  let sinceRegained = 9_900
+  await using refresher = await openRefresher(database, {
+    database: (real) => ({ ...real, msSinceRegained: () => sinceRegained }),
+  })
+  await expect(refresher.refreshConnection(id, systemOrigin, 500)).rejects.toMatchObject({
+    code: 'refresh_in_progress',
+  })
+  expect(provider.counts().refreshRequests).toBe(0)
+  sinceRegained = 10_100
+  await refresher.refreshConnection(id, systemOrigin, 20_000)
+  expect(await tokenRow(database.pool, id)).toMatchObject({ version: 2, sent_epoch: null })
   expect(provider.counts().refreshRequests).toBe(1)
 })

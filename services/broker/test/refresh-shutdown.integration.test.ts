@@ -144,11 +144,12 @@ test(
     await using proxy = await startTcpProxy({ port: Number(new URL(database.url).port) })
     const env = { SHUTDOWN_GRACE_SECONDS: '2', REFRESH_ENABLED: 'false' }
     await using leaving = await spawnTestBroker({ url: proxy.url(database.url) }, { env })
-    await answerWithoutDatabase(proxy, leaving, [connected])
+    const [asking] = await answerWithoutDatabase(proxy, leaving, [connected])
     expect(await leaving.stop('SIGTERM')).toEqual({ exitCode: 1, signal: null })
     expect(leaving.output()).toMatch(
       new RegExp(`SPOOL_DIR is not set: .*tokens of these connections are lost: ${connected.id}`),
     )
+    expect((await asking)?.status ?? 'cut off').toBe('cut off')
     for (const secret of connected.provider.secrets()) expect(leaving.output()).not.toContain(secret)
 
     // what can be done without the answer is done
