@@ -50,7 +50,8 @@ test(
     answer.open()
     expect(await stopping).toEqual({ exitCode: 0, signal: null })
     expect(await tokenRow(database.pool, sent.id)).toMatchObject({ ...settled, version: 2 })
-    expect(await tokenRow(database.pool, unsent.id)).toMatchObject({ ...settled, version: 1 })
+    // given up, and not for a failure of its provider
+    expect(await tokenRow(database.pool, unsent.id)).toMatchObject({ ...settled, version: 1, failure_count: 0 })
     expect(unsent.provider.counts().refreshRequests, 'nothing is sent once it drains').toBe(0)
     expect((await readToken(broker, sent.id)).body.access_token).toBe(newestAccessToken(sent))
   },
