@@ -10,6 +10,4 @@ export const duties: readonly string[] = (
 /** Duties whose feature does not exist yet, with the feature. */
 export const later: Readonly<Record<string, string>> = {
   C4: 'zones and agent tokens: until then nobody may see less than another',
-  R1: 'leases: until then one Broker process refreshes a connection at a time, several may collide',
-  R3: 'leases and the recovery of what was sent',
 }

@@ -1,7 +1,15 @@
 import type { ConnectionStatus } from '@nexus/contracts'
 import type { Queryable } from '../db/database.ts'
-import { sql } from '../db/sql.ts'
+import { fragment, sql } from '../db/sql.ts'
 import type { AttemptOutcome } from './outcome-store.ts'
+
+/**
+ * Seconds since the token was last refreshed, for those to whom a fresh one is as good as another refresh. Null where it
+ * is due again: an answer that waited for the database may be old by the time it is stored.
+ */
+export const secondsSinceRefresh = fragment`
+  case when coalesce(t.refresh_at > now(), t.expires_at > now(), true)
+       then extract(epoch from now() - t.last_refresh_at)::float8 end`
 
 /** How a token stands, without its secrets: what decides whether a refresh is to be tried, or waited for. */
 export type TokenState = {
@@ -26,7 +34,7 @@ export async function selectTokenState(database: Queryable, connectionId: string
     select c.status as "status", c.status_reason as "statusReason", t.version as "version",
            t.lease_epoch::float8 as "leaseEpoch", coalesce(t.lease_until >= now(), false) as "isLeased",
            t.attempt_outcome as "attemptOutcome", t.attempt_epoch::float8 as "attemptEpoch",
-           extract(epoch from now() - t.last_refresh_at)::float8 as "secondsSinceRefresh",
+           ${secondsSinceRefresh} as "secondsSinceRefresh",
            extract(epoch from t.next_attempt_at - now())::float8 as "retryInSeconds", c.provider_id as "providerId",
            p.revision as "profileRevision"
       from connections c

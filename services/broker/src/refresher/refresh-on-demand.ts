@@ -119,6 +119,8 @@ async function claimAndFollow(
   if (!isInTurn) throw inProgress()
   let isFollowed = false
   try {
+    // the turn may have come a while later
+    if (engine.isPaused()) throw unavailable()
     if (breakers.allowance(providerId, profileRevision) < 1) {
       return { kind: 'transient', retryInSeconds: Math.max(1, breakers.secondsUntilTry(providerId)) }
     }
