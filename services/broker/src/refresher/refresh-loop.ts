@@ -32,8 +32,9 @@ async function claimRound(engine: RefreshEngine, signal: AbortSignal): Promise<b
   const abandoned = engine.mayTakeOver() ? await claimAbandonedTokens(database, engine.owner, found) : []
   const resumed = followAll(engine, abandoned)
   const left = countFreeSlots(engine)
-  const begun = followAll(engine, left.total === 0 ? [] : await claimDueTokens(database, engine.owner, left))
-  return begun.length > 0 && pauseForSlots([...resumed, ...begun], signal)
+  const due = left.total === 0 ? [] : await claimDueTokens(database, engine.owner, left)
+  const begun = [...resumed, ...followAll(engine, due)]
+  return begun.length > 0 && pauseForSlots(begun, signal)
 }
 
 function countFreeSlots({ deps: { breakers, slots } }: RefreshEngine): FreeSlots {
