@@ -12,6 +12,5 @@ export const later: Readonly<Record<string, string>> = {
   P6: 'revocation at disconnect',
   V4: 'rotation of ENCRYPTION_KEY',
   C4: 'zones and agent tokens: until then nobody may see less than another',
-  R1: 'leases: until then one Broker process refreshes a connection at a time, several may collide',
   R3: 'leases and the recovery of what was sent',
 }
