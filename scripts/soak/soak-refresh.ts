@@ -25,6 +25,17 @@ export type SoakResult = {
   readonly most_concurrent: number
 }
 
+/** In words, what is wrong with a result; empty where nothing is (R1). */
+export function judgeRefresh({ superseded, attention, failed_reads, most_concurrent }: SoakResult): readonly string[] {
+  const faults: readonly (readonly [boolean, string])[] = [
+    [superseded > 0, `${superseded} superseded refresh tokens were presented`],
+    [most_concurrent > 1, `${most_concurrent} refreshes of one grant at once`],
+    [attention > 0, `${attention} connections need their user`],
+    [failed_reads > 0, `${failed_reads} reads failed`],
+  ]
+  return faults.flatMap(([isSo, fault]) => (isSo ? [fault] : []))
+}
+
 const readers = 8
 const forcers = 4
 

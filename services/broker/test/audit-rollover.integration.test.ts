@@ -53,7 +53,14 @@ function openSweeper(database: ShiftedDatabase) {
   const retention = openRetention(database)
   const clock = createDatabaseClock(pool, { now: Date.now, monotonicMs: () => performance.now() })
   const logger = createLogger({ level: 'trace', service: 'test', destination: logs })
-  const sweeper = createSweeper({ database: pool, clock, logger, intervalMs: 3_600_000, auditRetention: retention })
+  const sweeper = createSweeper({
+    database: pool,
+    clock,
+    logger,
+    intervalMs: 3_600_000,
+    auditRetention: retention,
+    purgeAfterDays: 90,
+  })
   onTestFinished(() => sweeper[Symbol.asyncDispose]())
   const complaints = () => [...logs.lines(), ...retention.logs.lines()].filter(({ level }) => level !== 'info')
   return { sweep: sweeper.sweep, complaints, dropped: () => retention.dropped }

@@ -227,5 +227,5 @@ create table tokens (
   constraint tokens_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES provider_profiles(id)
 ) with (fillfactor=70, autovacuum_vacuum_scale_factor=0.02);
 CREATE INDEX tokens_due ON public.tokens USING btree (provider_id, GREATEST(refresh_at, next_attempt_at)) WHERE (refresh_at IS NOT NULL);
-CREATE INDEX tokens_key_id ON public.tokens USING btree (key_id);
+CREATE INDEX tokens_key_id ON public.tokens USING btree (key_id, connection_id);
 CREATE INDEX tokens_sent ON public.tokens USING btree (sent_at) WHERE (sent_epoch IS NOT NULL);

@@ -124,7 +124,14 @@ export async function seedRows(
         ttlSeconds: 3600,
       }
       await insertPendingConnection(transaction, connection)
-      await updateToActive(transaction, { connectionId: id, grantedScopes: ['read'], account: undefined })
+      await updateToActive(transaction, {
+        connectionId: id,
+        from: 'pending',
+        scopes: ['read'],
+        grantedScopes: ['read'],
+        account: undefined,
+        metadata: undefined,
+      })
       await insertToken(transaction, vault, {
         connectionId: id,
         providerId,

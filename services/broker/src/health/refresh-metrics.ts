@@ -1,7 +1,7 @@
 import type { Metrics } from '@nexus/service'
 import { Counter, Gauge, Histogram } from 'prom-client'
 import type { Queryable } from '../db/database.ts'
-import type { CircuitBreakers } from '../refresher/circuit-breaker.ts'
+import type { CircuitBreakers, CircuitState } from '../refresher/circuit-breaker.ts'
 import { readOldestDue } from '../refresher/oldest-due.ts'
 
 export type RefreshMetrics = {
@@ -70,7 +70,17 @@ export function watchRefresher(
     help: 'Providers that this process leaves alone for a while because they do not work or refuse our client',
     registers,
     collect() {
-      this.set([...breakers.states().values()].filter((state) => state !== 'closed').length)
+      this.set(findOpenCircuits(breakers).length)
+    },
+  })
+  new Gauge({
+    name: 'nexus_refresh_breaker_open',
+    help: 'The providers that this process leaves alone for a while; those that work are not listed',
+    labelNames: ['provider'],
+    registers,
+    collect() {
+      this.reset()
+      for (const { providerName } of findOpenCircuits(breakers)) this.set({ provider: providerName }, 1)
     },
   })
   new Gauge({
@@ -81,4 +91,8 @@ export function watchRefresher(
       this.set(held())
     },
   })
+}
+
+function findOpenCircuits(breakers: CircuitBreakers): readonly CircuitState[] {
+  return [...breakers.states().values()].filter(({ state }) => state !== 'closed')
 }

@@ -28,7 +28,14 @@ type Job = (signal: AbortSignal) => Promise<unknown>
  * The housekeeping of every Broker. Each job is idempotent and passes over rows that another Broker holds, so it does not
  * matter how many run it; a job that fails is tried again with the next sweep.
  */
-export function createSweeper({ database, clock, logger, intervalMs, auditRetention, purgeAfterDays }: SweeperDeps): Sweeper {
+export function createSweeper({
+  database,
+  clock,
+  logger,
+  intervalMs,
+  auditRetention,
+  purgeAfterDays,
+}: SweeperDeps): Sweeper {
   const stopping = new AbortController()
   let daysAhead = 0
   let running: Promise<void> = Promise.resolve()

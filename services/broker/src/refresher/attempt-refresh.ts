@@ -11,6 +11,7 @@ import type { Checkpoint } from './checkpoint.ts'
 import * as store from './claim-store.ts'
 import type { Claim } from './claim-store.ts'
 import type { AttemptResult, Ending } from './attempt-result.ts'
+import { freshForSeconds } from './schedule.ts'
 
 export type AttemptDeps = {
   readonly database: Database
@@ -34,8 +35,6 @@ export type Attempt = {
   readonly credentials: CredentialSet | undefined
 }
 
-// a refresh stored this recently is what a caller who asks for a fresh token wants
-const freshForSeconds = 10
 // between mark and first byte: longer, and another Broker might find the lease lapsed while we still send
 const sendWithinMs = 2_000
 const maxMarks = 5
@@ -50,6 +49,10 @@ export async function attemptRefresh(deps: AttemptDeps, claim: Claim, origin: Or
     await store.releaseClaim(deps.database, claim)
     return { kind: 'refreshed' }
   }
+  if (isToBeLeftAlone(claim)) {
+    await store.releaseClaim(deps.database, claim)
+    return { kind: 'lost' }
+  }
   const attempt = await openAttempt(deps, claim, origin)
   if ('failure' in attempt)
     return deps.settle({ claim, origin, opened: undefined, credentials: undefined }, attempt.failure)
@@ -63,9 +66,18 @@ export async function attemptRefresh(deps: AttemptDeps, claim: Claim, origin: Or
   return deps.settle(attempt, outcome)
 }
 
-/** Somebody refreshed it while this Broker was on its way. What was presented and not told about is never fresh. */
-function isFreshEnough({ isAbandoned, secondsSinceRefresh }: Claim): boolean {
-  return !isAbandoned && secondsSinceRefresh !== null && secondsSinceRefresh < freshForSeconds
+/**
+ * Somebody refreshed it while this Broker was on its way. What was presented and not told about is never fresh, nor what
+ * an outage kept from being stored until it was due again.
+ */
+function isFreshEnough({ isAbandoned, isDue, secondsLeft, secondsSinceRefresh }: Claim): boolean {
+  if (isAbandoned || isDue || (secondsLeft !== null && secondsLeft <= 0)) return false
+  return secondsSinceRefresh !== null && secondsSinceRefresh < freshForSeconds
+}
+
+/** Somebody failed while this Broker was on its way: nobody asks again before the time that was recorded then. */
+function isToBeLeftAlone({ isAbandoned, retryInSeconds }: Claim): boolean {
+  return !isAbandoned && retryInSeconds !== null && retryInSeconds > 0
 }
 
 type Opened = Attempt & { readonly opened: OpenedProvider; readonly credentials: CredentialSet }

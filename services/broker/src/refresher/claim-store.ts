@@ -3,17 +3,17 @@ import type { Queryable } from '../db/database.ts'
 import { fragment, prepared, sql } from '../db/sql.ts'
 import type { SecretVault } from '../vault/secret-vault.ts'
 import { secondsSinceRefresh } from './observe-store.ts'
+import { lastMinuteSeconds } from './schedule.ts'
 
 /** How long a claim holds, in seconds: a call to the provider (20) and what lies around it. */
 export const leaseSeconds = 25
-/** A provider that revokes on reuse is asked again only when the living access token is about to end. */
-const lastMinuteSeconds = 60
 
 /** A token under the lease of this Broker, as it stood when the lease was taken (data.md, Refresh 2 and 3). */
 export type Claim = {
   readonly connectionId: string
   readonly zone: string
   readonly providerId: string
+  readonly providerName: string
   readonly profileRevision: number
   readonly account: { readonly issuer: string; readonly subject: string } | undefined
   readonly version: number
@@ -22,11 +22,12 @@ export type Claim = {
   readonly isAbandoned: boolean
   /** Some presentation of this refresh token was not answered: it may be spent. */
   readonly isOutcomeUnknown: boolean
-  readonly hasRefreshToken: boolean
   readonly failureCount: number
   readonly secondsLeft: number | null
   readonly secondsSinceRefresh: number | null
   readonly retryInSeconds: number | null
+  /** The moment has come at which it is refreshed of our own accord. */
+  readonly isDue: boolean
   readonly issuedAt: Date
   readonly sealed: Buffer
   readonly keyId: Buffer
@@ -45,13 +46,14 @@ const mayAskAgain = fragment`
     or t.expires_at < now() + make_interval(secs => ${lastMinuteSeconds}::int))`
 
 const claimed = fragment`
-  c.id as "connectionId", c.zone as "zone", t.provider_id as "providerId", p.revision as "profileRevision", c.account_issuer as "issuer",
-  c.account_subject as "subject", t.version as "version", t.lease_epoch::float8 as "leaseEpoch",
-  t.sent_epoch is not null as "isAbandoned", t.outcome_unknown as "isOutcomeUnknown",
-  t.has_refresh_token as "hasRefreshToken", t.failure_count as "failureCount",
+  c.id as "connectionId", c.zone as "zone", t.provider_id as "providerId", p.name as "providerName",
+  p.revision as "profileRevision", c.account_issuer as "issuer", c.account_subject as "subject", t.version as "version",
+  t.lease_epoch::float8 as "leaseEpoch", t.sent_epoch is not null as "isAbandoned", t.outcome_unknown as "isOutcomeUnknown",
+  t.failure_count as "failureCount",
   extract(epoch from t.expires_at - now())::float8 as "secondsLeft",
   ${secondsSinceRefresh} as "secondsSinceRefresh",
   extract(epoch from t.next_attempt_at - now())::float8 as "retryInSeconds",
+  coalesce(greatest(t.refresh_at, t.next_attempt_at) <= now() and t.refresh_at is not null, false) as "isDue",
   t.issued_at as "issuedAt", t.credentials as "sealed", t.key_id as "keyId"`
 
 /**
@@ -84,6 +86,11 @@ export type FreeSlots = {
   readonly total: number
 }
 
+function unnestSlots({ byProvider }: FreeSlots) {
+  return fragment`
+      select * from unnest(${[...byProvider.keys()]}::uuid[], ${[...byProvider.values()]}::int[]) as s (provider_id, free)`
+}
+
 /**
  * Claims tokens that are due, provider by provider: of each no more than it has free slots, the longest due first, and in
  * turns where the total is short, so that no provider waits behind another. The due index gives them in this order, rows
@@ -95,7 +102,7 @@ export async function claimDueTokens(database: Queryable, owner: string, free: F
       'claim-due-tokens',
       sql`
     with slots as (
-      select * from unnest(${[...free.byProvider.keys()]}::uuid[], ${[...free.byProvider.values()]}::int[]) as s (provider_id, free)
+      ${unnestSlots(free)}
     ), due as (
       select d.connection_id
         from provider_profiles p
@@ -123,30 +130,42 @@ export async function claimDueTokens(database: Queryable, owner: string, free: F
 
 /**
  * Claims tokens that somebody presented and, the lease having lapsed, did not tell about: its process died or stands
- * still (data.md, Refresh 9).
+ * still (data.md, Refresh 9). Of each provider no more than it has free slots, the longest abandoned first.
  */
 export async function claimAbandonedTokens(
   database: Queryable,
   owner: string,
-  exceptProviders: readonly string[],
-  limit: number,
+  free: FreeSlots,
 ): Promise<readonly Claim[]> {
-  const rows = await database.query<ClaimRow>(sql`
-    with abandoned as (
-      select t.connection_id
+  const rows = await database.query<ClaimRow>(
+    prepared(
+      'claim-abandoned-tokens',
+      sql`
+    with slots as (
+      ${unnestSlots(free)}
+    ), lapsed as (
+      select t.connection_id, coalesce(s.free, ${free.usual}::int) as free,
+             row_number() over (partition by t.provider_id order by t.sent_at) as place
         from tokens t
         join provider_profiles p on p.id = t.provider_id
-       where t.sent_epoch is not null and ${isFree}
-         and t.provider_id <> all (${exceptProviders}::uuid[]) and ${mayAskAgain}
+        left join slots s on s.provider_id = t.provider_id
+       where t.sent_epoch is not null and ${isFree} and ${mayAskAgain}
+    ), abandoned as (
+      select t.connection_id
+        from lapsed
+        join tokens t on t.connection_id = lapsed.connection_id
+       where lapsed.place <= lapsed.free and t.sent_epoch is not null and ${isFree}
        order by t.sent_at
-       limit ${limit}::int
+       limit ${free.total}::int
          for update of t skip locked
     )
     update tokens t
        set lease_owner = ${owner}::uuid, ${lease}
       from abandoned, connections c, provider_profiles p
      where t.connection_id = abandoned.connection_id and c.id = t.connection_id and p.id = t.provider_id
-    returning ${claimed}`)
+    returning ${claimed}`,
+    ),
+  )
   return rows.map(fromRow)
 }
 

@@ -2,6 +2,7 @@ import type { ConnectionStatus } from '@nexus/contracts'
 import type { Queryable } from '../db/database.ts'
 import { fragment, sql } from '../db/sql.ts'
 import type { AttemptOutcome } from './outcome-store.ts'
+import { lastMinuteSeconds } from './schedule.ts'
 
 /**
  * Seconds since the token was last refreshed, for those to whom a fresh one is as good as another refresh. Null where it
@@ -24,6 +25,8 @@ export type TokenState = {
   readonly attemptEpoch: number | null
   readonly secondsSinceRefresh: number | null
   readonly retryInSeconds: number | null
+  /** Somebody presented it and did not tell what came of it, at a provider that revokes on reuse: until its last minute. */
+  readonly sparedForSeconds: number | null
   readonly providerId: string
   readonly profileRevision: number
 }
@@ -35,8 +38,11 @@ export async function selectTokenState(database: Queryable, connectionId: string
            t.lease_epoch::float8 as "leaseEpoch", coalesce(t.lease_until >= now(), false) as "isLeased",
            t.attempt_outcome as "attemptOutcome", t.attempt_epoch::float8 as "attemptEpoch",
            ${secondsSinceRefresh} as "secondsSinceRefresh",
-           extract(epoch from t.next_attempt_at - now())::float8 as "retryInSeconds", c.provider_id as "providerId",
-           p.revision as "profileRevision"
+           extract(epoch from t.next_attempt_at - now())::float8 as "retryInSeconds",
+           case when t.sent_epoch is not null and p.settings->>'refresh_reuse' = 'revokes'
+                then extract(epoch from t.expires_at - now())::float8 - ${lastMinuteSeconds}::int
+           end as "sparedForSeconds",
+           c.provider_id as "providerId", p.revision as "profileRevision"
       from connections c
       join provider_profiles p on p.id = c.provider_id
       left join tokens t on t.connection_id = c.id

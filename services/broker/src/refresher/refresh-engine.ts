@@ -3,7 +3,7 @@ import type { Origin } from '../audit/audit-event.ts'
 import { type AttemptDeps, attemptRefresh } from './attempt-refresh.ts'
 import type { AttemptResult, Ending } from './attempt-result.ts'
 import type { CallVerdict, CircuitBreakers } from './circuit-breaker.ts'
-import { type Claim, releaseUnsent } from './claim-store.ts'
+import { type Claim, releaseClaim, releaseUnsent } from './claim-store.ts'
 import type { AnswerKeeper } from './keep-answers.ts'
 import type { ProviderSlots } from './provider-slots.ts'
 import { type SettleDeps, settleRefresh } from './settle-refresh.ts'
@@ -64,19 +64,19 @@ export function createRefreshEngine(deps: EngineDeps): RefreshEngine {
       return flight
     },
     async follow(claim, origin) {
-      const call = deps.breakers.begin(claim.providerId, claim.profileRevision)
+      const call = deps.breakers.begin(claim)
       const began = deps.monotonicMs()
       const settle: AttemptDeps['settle'] = (attempt, ending) => {
         // others need not wait until it is recorded
-        call.end(verdictOf(ending))
+        call?.end(verdictOf(ending))
         const { opened } = attempt
         if (opened !== undefined) deps.observeRefresh(opened.provider.name, (deps.monotonicMs() - began) / 1000)
         return settleRefresh(deps, attempt, ending)
       }
       try {
-        return await attemptRefresh({ ...deps, settle }, claim, origin)
+        return await (call === undefined ? leaveAlone(deps, claim) : attemptRefresh({ ...deps, settle }, claim, origin))
       } finally {
-        call.end({ kind: 'unclear' })
+        call?.end({ kind: 'unclear' })
         deps.slots.giveBack(claim.providerId)
       }
     },
@@ -106,6 +106,12 @@ async function giveBackUnsent({ database, logger }: EngineDeps, owner: string, i
   } catch (error) {
     logger.warn({ err: error }, 'leases could not be given back; they lapse')
   }
+}
+
+/** Its circuit opened, or somebody else makes the one try, since this claim was thought of. */
+async function leaveAlone({ database, breakers }: EngineDeps, claim: Claim): Promise<AttemptResult> {
+  await releaseClaim(database, claim)
+  return { kind: 'transient', retryInSeconds: Math.max(1, breakers.secondsUntilTry(claim.providerId)) }
 }
 
 function verdictOf(ending: Ending): CallVerdict {

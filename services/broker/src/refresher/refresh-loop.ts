@@ -8,7 +8,6 @@ const everyMs = 1_000
 // a claim for one token costs the database as much as one for thirty
 const gatherMs = 20
 const longestPauseMs = 250
-const maxAbandoned = 64
 
 /**
  * Refreshes what is due, before anybody asks (data.md, Refresh 2 and 9): each second, and without a pause while there is
@@ -28,15 +27,14 @@ export function startRefreshLoop(engine: RefreshEngine, random: () => number): B
 async function claimRound(engine: RefreshEngine, signal: AbortSignal): Promise<boolean> {
   if (engine.isPaused()) return false
   const { database } = engine.deps
-  const free = countFreeSlots(engine)
-  if (engine.mayTakeOver()) {
-    const closed = [...free.byProvider].flatMap(([id, count]) => (count === 0 ? [id] : []))
-    followAll(engine, await claimAbandonedTokens(database, engine.owner, closed, maxAbandoned))
-  }
-  if (free.total === 0) return pauseForSlots(engine, signal)
-  const due = await claimDueTokens(database, engine.owner, free)
-  followAll(engine, due)
-  return due.length > 0 && pauseForSlots(engine, signal)
+  const found = countFreeSlots(engine)
+  if (found.total === 0) return pauseForSlots([], signal)
+  const abandoned = engine.mayTakeOver() ? await claimAbandonedTokens(database, engine.owner, found) : []
+  const resumed = followAll(engine, abandoned)
+  const left = countFreeSlots(engine)
+  const due = left.total === 0 ? [] : await claimDueTokens(database, engine.owner, left)
+  const begun = [...resumed, ...followAll(engine, due)]
+  return begun.length > 0 && pauseForSlots(begun, signal)
 }
 
 function countFreeSlots({ deps: { breakers, slots } }: RefreshEngine): FreeSlots {
@@ -47,21 +45,25 @@ function countFreeSlots({ deps: { breakers, slots } }: RefreshEngine): FreeSlots
   return { usual: slots.perProvider, byProvider, total: slots.freeInAll() }
 }
 
-function followAll(engine: RefreshEngine, claims: readonly Claim[]): void {
-  for (const claim of claims) {
-    engine.deps.slots.take(claim.providerId)
-    const follow = () => engine.follow(claim, systemOrigin)
-    engine.fly(claim.connectionId, follow).catch((error: unknown) => {
+/** @returns promises that resolve when each has ended, however it did */
+function followAll(engine: RefreshEngine, claims: readonly Claim[]): readonly Promise<void>[] {
+  for (const { providerId } of claims) engine.deps.slots.take(providerId)
+  return claims.map(async (claim) => {
+    try {
+      await engine.fly(claim.connectionId, () => engine.follow(claim, systemOrigin))
+    } catch (error) {
       engine.deps.logger.error({ err: error, connection_id: claim.connectionId }, 'a refresh in the background failed')
-    })
-  }
+    }
+  })
 }
 
-/** Until about half of what is under way has ended. */
-async function pauseForSlots(engine: RefreshEngine, signal: AbortSignal): Promise<boolean> {
-  const enough = engine.flights.size / 2
+/** Until half of what was begun has ended: providers that hang keep their own slots, and hold up nobody else's. */
+async function pauseForSlots(begun: readonly Promise<void>[], signal: AbortSignal): Promise<boolean> {
+  let ended = 0
+  for (const flight of begun) void flight.then(() => (ended += 1))
+  const leastMs = begun.length === 0 ? longestPauseMs : gatherMs
   const until = performance.now() + longestPauseMs
-  do await delay(gatherMs)
-  while (engine.flights.size > enough && performance.now() < until && !signal.aborted)
+  do await delay(leastMs)
+  while (ended < begun.length / 2 && performance.now() < until && !signal.aborted)
   return true
 }

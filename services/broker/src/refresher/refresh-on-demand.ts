@@ -5,6 +5,7 @@ import type { AttemptResult } from './attempt-result.ts'
 import { claimToken } from './claim-store.ts'
 import { type TokenState, selectTokenState } from './observe-store.ts'
 import type { RefreshEngine } from './refresh-engine.ts'
+import { freshForSeconds } from './schedule.ts'
 
 /**
  * Refreshes the connection's token now, or waits for the refresh that is under way, on whichever Broker it runs.
@@ -20,8 +21,6 @@ export type RefreshConnection = (connectionId: string, origin: Origin, patienceM
 const longestWaitMs = 25_000
 const firstPollMs = 100
 const slowestPollMs = 1_000
-// a refresh stored this recently is what a caller who asks for a fresh token wants
-const freshForSeconds = 10
 
 export function createRefreshConnection(engine: RefreshEngine): RefreshConnection {
   return async (connectionId, origin, patienceMs) => {
@@ -69,7 +68,8 @@ async function refreshOnDemand(engine: RefreshEngine, connectionId: string, orig
       const result = await claimAndFollow(engine, connectionId, state, origin, deadline)
       if (result !== undefined && result.kind !== 'lost') return result
     }
-    awaited ??= { version: state.version, leaseEpoch: state.leaseEpoch }
+    // a lease that was taken since this look has the next epoch; what an earlier one came to is not its outcome
+    awaited ??= { version: state.version, leaseEpoch: state.leaseEpoch + (state.isLeased ? 0 : 1) }
     if (engine.isPaused()) throw unavailable()
     if (performance.now() > deadline) throw inProgress()
     await delay(pause)
@@ -94,11 +94,11 @@ function isRefreshed({ version, secondsSinceRefresh }: Refreshable, awaited: Awa
 
 /**
  * What the attempt came to that somebody waited for; or, whoever asks: the provider may have named the time before which
- * it does not want to be asked (Retry-After).
+ * it does not want to be asked (Retry-After), or is to be spared because it punishes a second presentation.
  */
 function readRecorded(state: Refreshable, awaited: Awaited | undefined): AttemptResult | undefined {
   const isAwaited = awaited !== undefined && (state.attemptEpoch ?? -1) >= awaited.leaseEpoch
-  const retryInSeconds = state.retryInSeconds ?? 0
+  const retryInSeconds = Math.max(state.retryInSeconds ?? 0, state.sparedForSeconds ?? 0)
   if (!isAwaited && retryInSeconds <= 0) return undefined
   return state.attemptOutcome === 'client_refused'
     ? { kind: 'client_refused', error: undefined }
@@ -114,16 +114,20 @@ async function claimAndFollow(
   deadline: number,
 ): Promise<AttemptResult | undefined> {
   const { database, breakers, slots } = engine.deps
-  if (engine.isPaused()) throw unavailable()
+  const findObstacle = (): AttemptResult | undefined => {
+    if (engine.isPaused()) throw unavailable()
+    if (breakers.allowance(providerId, profileRevision) > 0) return undefined
+    return { kind: 'transient', retryInSeconds: Math.max(1, breakers.secondsUntilTry(providerId)) }
+  }
+  const obstacle = findObstacle()
+  if (obstacle !== undefined) return obstacle
   const isInTurn = await slots.takeInTurn(providerId, deadline - performance.now())
   if (!isInTurn) throw inProgress()
   let isFollowed = false
   try {
-    // the turn may have come a while later
-    if (engine.isPaused()) throw unavailable()
-    if (breakers.allowance(providerId, profileRevision) < 1) {
-      return { kind: 'transient', retryInSeconds: Math.max(1, breakers.secondsUntilTry(providerId)) }
-    }
+    // much may have happened while it waited for its turn
+    const newObstacle = findObstacle()
+    if (newObstacle !== undefined) return newObstacle
     const claim = await claimToken(database, engine.owner, connectionId, engine.mayTakeOver())
     if (claim === undefined) return undefined
     isFollowed = true

@@ -7,6 +7,11 @@ export type ScheduleSettings = {
   readonly random: () => number
 }
 
+/** A refresh stored this recently is what a caller who asks for a fresh token wants. */
+export const freshForSeconds = 10
+/** A provider that revokes on reuse is asked what became of a token only when nothing is left to lose. */
+export const lastMinuteSeconds = 60
+
 const daySeconds = 86_400
 const shortestAheadSeconds = 120
 const firstBackoffSeconds = 5

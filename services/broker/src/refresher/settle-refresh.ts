@@ -13,7 +13,7 @@ import {
   recordEnded,
   recordFailed,
 } from './record-outcome.ts'
-import { type ScheduleSettings, refreshAfter, retryDelay } from './schedule.ts'
+import { type ScheduleSettings, lastMinuteSeconds, refreshAfter, retryDelay } from './schedule.ts'
 
 export type SettleDeps = RecordDeps & {
   readonly schedule: ScheduleSettings
@@ -25,8 +25,6 @@ const hopelessAfterSeconds = 30 * 86_400
 // the provider refuses everybody: the breaker keeps others away, and nobody waits once its operator has mended the profile
 const clientRefusedSeconds = 5
 const unopenedSeconds = 300
-// a provider that revokes on reuse is asked what became of a token only when nothing is left to lose
-const lastMinuteSeconds = 60
 // by a fault of ours; without a record of it the token would be presented again and again
 const unstorable = {
   kind: 'transient',
@@ -42,10 +40,10 @@ const unstorable = {
  */
 export async function settleRefresh(deps: SettleDeps, attempt: Attempt, ending: Ending): Promise<AttemptResult> {
   const { keeper } = deps
-  const { claim, origin, opened } = attempt
+  const { claim, origin } = attempt
   const { connectionId, version, leaseEpoch, zone, providerId } = claim
   const facts: AttemptFacts = { connectionId, version, leaseEpoch, zone, providerId, origin }
-  if (opened !== undefined) deps.countRefresh(opened.provider.name, ending.kind)
+  deps.countRefresh(claim.providerName, ending.kind)
 
   switch (ending.kind) {
     case 'refreshed':
@@ -87,7 +85,7 @@ async function settleFailure(
   const recorded = await deps.keeper.recordOrKeep(facts, () => recordFailed(deps, facts, failure))
   if (ending.kind === 'unopened') return { kind: 'unopened', error: ending.error }
   if (ending.kind === 'client_refused') {
-    deps.logger.error({ provider: attempt.opened?.provider.name, error: ending.error }, 'a provider refuses our client')
+    deps.logger.error({ provider: attempt.claim.providerName, error: ending.error }, 'a provider refuses our client')
   }
   return recorded
 }

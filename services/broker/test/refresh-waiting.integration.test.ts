@@ -1,0 +1,155 @@
+import { answers } from '@nexus/testing'
+import { expect } from 'vitest'
+import { setSecondsLeft, tokenRow, waitForBlocked } from './database-tools.ts'
+import { auditOf } from './handshake-scene.ts'
+import { readToken, startTestBroker } from './harness.ts'
+import { composeTestRefresher, createTurnstile, openConnections, readMetric, test } from './refresh-scene.ts'
+
+test('while the provider hangs, a living token is served after a while, and an expired one waits', async ({
+  quiet,
+  database: { pool },
+}) => {
+  const { provider, ids } = await openConnections(quiet, 2)
+  const [living = '', over = ''] = ids
+  const { access_token: first } = (await readToken(quiet, living)).body
+  await setSecondsLeft(pool, living, 40)
+  await setSecondsLeft(pool, over, -1)
+  const turnstile = createTurnstile()
+  provider.always('token', turnstile.step)
+  let isOverServed = false
+  const waiting = readToken(quiet, over).finally(() => (isOverServed = true))
+  const served = await readToken(quiet, living)
+  expect(served).toMatchObject({ status: 200, body: { access_token: first } })
+  expect(served.body.expires_in).toBeGreaterThan(0)
+  expect(isOverServed, 'it has nothing to be served').toBe(false)
+  expect(turnstile.mostAtOnce(), 'both were presented').toBe(2)
+  const reason = { reason: 'refresh_in_progress' }
+  expect(await readMetric(quiet, 'nexus_tokens_served_unrefreshed_total', reason)).toBe(1)
+  const said = quiet.logs.lines().filter(({ msg }) => msg === 'a token was served unrefreshed')
+  expect(said).toMatchObject([{ connection_id: living, details: { code: 'refresh_in_progress' } }])
+
+  turnstile.open()
+  expect((await waiting).status).toBe(200)
+  // what was under way for the living one went on without its reader
+  await expect.poll(async () => (await tokenRow(pool, living)).version).toBe(2)
+  expect((await readToken(quiet, living)).body.access_token).not.toBe(first)
+  expect(provider.counts()).toMatchObject({ refreshRequests: 2, supersededPresentations: 0 })
+})
+
+test('readers at another Broker wait for the refresh of the first one, and get its token', async ({
+  quiet,
+  database,
+}) => {
+  const { provider, ids } = await openConnections(quiet, 1)
+  const [id = ''] = ids
+  await using other = await startTestBroker(database, { env: { REFRESH_ENABLED: 'false' } })
+  await setSecondsLeft(database.pool, id, -1)
+  const gate = answers.createGate('after')
+  provider.next('token', gate.step)
+  const first = readToken(quiet, id)
+  await gate.arrived
+  const others = Array.from({ length: 5 }, () => readToken(other, id))
+  // who is answered now was asked after them: they wait by now
+  await other.get(`/connections/${id}`)
+  gate.open()
+  const { body } = await first
+  for (const answer of await Promise.all(others)) {
+    expect(answer).toMatchObject({ status: 200, body: { access_token: body.access_token } })
+  }
+  expect(provider.counts()).toMatchObject({ refreshRequests: 1, supersededPresentations: 0 })
+})
+
+test('whoever loses patience is told so, and what is under way goes on', async ({ quiet, database }) => {
+  const { provider, ids } = await openConnections(quiet, 1)
+  const [id = ''] = ids
+  await using scene = await composeTestRefresher(database)
+  const gate = answers.createGate('after')
+  provider.next('token', gate.step)
+  await expect(scene.refresh(id, 50)).rejects.toMatchObject({
+    code: 'refresh_in_progress',
+    retryAfterSeconds: 2,
+  })
+  await gate.arrived
+  gate.open()
+  await scene.refresh(id, 20_000)
+  expect((await tokenRow(database.pool, id)).version).toBe(2)
+  expect(provider.counts().refreshRequests).toBe(1)
+})
+
+test('who waits for a slot when the Broker stops is refused, and claims nothing any more', async ({
+  quiet,
+  database,
+}) => {
+  const { provider, ids } = await openConnections(quiet, 2)
+  const [first = '', second = ''] = ids
+  await using scene = await composeTestRefresher(database, { REFRESH_CONCURRENCY: '1' })
+  const gate = answers.createGate('before')
+  provider.next('token', gate.step)
+  const sending = scene.refresh(first, 20_000)
+  await gate.arrived
+  const waiting = scene.refresh(second, 20_000).catch((error: unknown) => error)
+  await scene.settled()
+  scene.refresher.stop()
+  gate.open()
+  expect(await waiting).toMatchObject({ code: 'unavailable' })
+  await sending
+  expect(provider.counts().refreshRequests).toBe(1)
+})
+
+test('who comes to its claim after somebody else has failed leaves the provider alone, as it wished', async ({
+  quiet,
+  database: { pool },
+}) => {
+  const { provider, ids } = await openConnections(quiet, 1)
+  const [id = ''] = ids
+  const holder = await pool.connect()
+  try {
+    await holder.query('begin')
+    await holder.query(
+      `update tokens set next_attempt_at = now() + interval '90 s', attempt_outcome = 'transient', attempt_epoch = 1,
+              lease_epoch = 1, failure_count = 1 where connection_id = $1`,
+      [id],
+    )
+    const asking = quiet.post(`/connections/${id}/refresh`)
+    await waitForBlocked(pool)
+    await holder.query('commit')
+    const answer = await asking
+    expect(answer).toMatchObject({ status: 502, body: { code: 'provider_unavailable' } })
+    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(80)
+  } finally {
+    holder.release()
+  }
+  expect(provider.counts().refreshRequests).toBe(0)
+  const { rows } = await pool.query('select lease_until from tokens where connection_id = $1', [id])
+  expect(rows, 'the lease was given back').toEqual([{ lease_until: null }])
+})
+
+test('what an earlier attempt came to is not taken for the outcome of the one that is waited for', async ({
+  quiet,
+  database: { pool },
+}) => {
+  const { provider, ids } = await openConnections(quiet, 1)
+  const [id = ''] = ids
+  provider.next('token', answers.serverError(503))
+  expect((await quiet.post(`/connections/${id}/refresh`)).status).toBe(502)
+  await pool.query('update tokens set next_attempt_at = now() where connection_id = $1', [id])
+  const holder = await pool.connect()
+  try {
+    // another Broker is faster, and gives its lease back without having sent anything
+    await holder.query('begin')
+    await holder.query(
+      `update tokens set lease_epoch = lease_epoch + 1, lease_until = now() + interval '1 minute' where connection_id = $1`,
+      [id],
+    )
+    const asking = quiet.post(`/connections/${id}/refresh`)
+    await waitForBlocked(pool)
+    await holder.query('commit')
+    await holder.query('update tokens set lease_until = null where connection_id = $1', [id])
+    expect((await asking).status).toBe(200)
+  } finally {
+    holder.release()
+  }
+  expect(await auditOf(quiet, id)).toEqual(
+    expect.arrayContaining(['token_refresh_failed http_503', 'token_refreshed success']),
+  )
+})
