@@ -194,7 +194,10 @@ const makesFolder = /^install -d -o \d+ -g \d+ -m 0700 (\/\w+)$/
 function run({ flags, text }: Instruction, image: Draft): void {
   if (trimsTheBase.test(text)) return
   const [, folder] = makesFolder.exec(text) ?? []
-  if (folder !== undefined) return void mkdirSync(join(image.root, folder), { mode: 0o700 })
+  if (folder !== undefined) {
+    mkdirSync(join(image.root, folder), { mode: 0o700 })
+    return
+  }
   if (!performable.test(text) || Object.keys(flags).length > 0) {
     throw new Error(`this script does not know how to perform RUN ${text}`)
   }
