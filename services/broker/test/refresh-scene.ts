@@ -6,8 +6,8 @@ import { test as base } from '@nexus/testing/vitest'
 import { expect, vi } from 'vitest'
 import { systemOrigin } from '../src/audit/audit-event.ts'
 import { readBrokerConfig } from '../src/config.ts'
-import { openDatabase } from '../src/db/database.ts'
-import { sql } from '../src/db/sql.ts'
+import { type Database, openDatabase } from '../src/db/database.ts'
+import { type Sql, sql } from '../src/db/sql.ts'
 import { createNoticeRecorder } from '../src/notices/notice-recorder.ts'
 import { createProviderClient } from '../src/oauth/openid-provider-client.ts'
 import { createOutbound } from '../src/oauth/outbound.ts'
@@ -134,11 +134,13 @@ export async function readMetric(
 export async function composeTestRefresher(
   { url }: Pick<TestDatabase, 'url'>,
   env: Readonly<Record<string, string>> = {},
+  /** Stands between the answer to a statement and whoever asked. */
+  afterStatement: (name: string | undefined) => Promise<void> | void = () => undefined,
 ) {
   await using resources = new AsyncDisposableStack()
   const config = readBrokerConfig(brokerEnvironment(url, fileKeys, 1, env))
   const logger = createLogger({ level: 'debug', service: 'test', destination: captureLogs() })
-  const database = openDatabase({
+  const opened = openDatabase({
     url,
     // statements are answered one after the other: see `settled`
     maxConnections: 1,
@@ -147,7 +149,15 @@ export async function composeTestRefresher(
     keepsPrepared: true,
     onIdleError: () => undefined,
   })
-  resources.defer(() => database.close())
+  resources.defer(() => opened.close())
+  const database: Database = {
+    ...opened,
+    async query<Row extends Record<string, unknown>>(statement: Sql) {
+      const rows = await opened.query<Row>(statement)
+      await afterStatement(statement.name)
+      return rows
+    },
+  }
   const outbound = createOutbound(config, resources)
   const ignore = (): void => undefined
   const refresher = await composeRefresher(config, {
