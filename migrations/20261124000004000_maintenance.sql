@@ -7,5 +7,9 @@ create table maintenance_leases (
   leased_until timestamptz not null
 );
 
+-- what every sweep looks for, among all the attempts that have no secrets any more
+create index handshake_attempts_secrets on handshake_attempts (expires_at) where secrets is not null;
+
 -- Down Migration
+drop index handshake_attempts_secrets;
 drop table maintenance_leases;

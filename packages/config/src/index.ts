@@ -23,5 +23,5 @@ export {
   optionalKey32,
   requiredKey32,
   secretUrl,
-  webhookSecret,
+  webhookSecretList,
 } from './secret-fields.ts'

@@ -8,7 +8,7 @@ import {
   optionalKey32,
   requiredKey32,
   secretUrl,
-  webhookSecret,
+  webhookSecretList,
 } from './secret-fields.ts'
 
 function faultOf(field: z.ZodType, entered: string | undefined): string | undefined {
@@ -145,15 +145,17 @@ test('secretUrl', () => {
   expect(String(field.parse('postgres://u:canary@h/db'))).not.toContain('canary')
 })
 
-test('webhookSecret', () => {
-  const bytes = someBytes('webhook')
-  expect(
-    webhookSecret()
-      .parse(`whsec_${bytes.toString('base64')}`)
-      .reveal(),
-  ).toEqual(bytes)
-  for (const wrong of [bytes.toString('base64'), 'whsec_', `whsec_${bytes.subarray(0, 23).toString('base64')}`]) {
-    expect(faultOf(webhookSecret(), wrong), wrong).toMatch(/^must be whsec_ and 24 to 64 bytes in base64/)
+test('a list of webhook secrets has at least one, and each is checked', () => {
+  const [first, second] = ['webhook', 'its successor'].map((seed) => someBytes(seed))
+  const write = (bytes: Buffer | undefined) => `whsec_${bytes?.toString('base64')}`
+  const field = webhookSecretList()
+  expect(field.parse(write(first)).map((secret) => secret.reveal())).toEqual([first])
+  expect(field.parse(`${write(first)}, ${write(second)}`).map((secret) => secret.reveal())).toEqual([first, second])
+  for (const wrong of [first?.toString('base64'), 'whsec_', write(first?.subarray(0, 23))]) {
+    expect(faultOf(field, wrong), wrong).toMatch(/^must be whsec_ and 24 to 64 bytes in base64/)
+    const { error } = field.safeParse(`${write(second)},${wrong}`)
+    expect(error?.issues.map((issue) => issue.path)).toEqual([[1]])
   }
-  expect(faultOf(webhookSecret(), `whsec_${Buffer.alloc(32).toString('base64')}`)).toMatch(/^is a sample value/)
+  expect(faultOf(field, write(Buffer.alloc(32)))).toMatch(/^is a sample value/)
+  expect(faultOf(field, ' , ')).toMatch(/^is required/)
 })

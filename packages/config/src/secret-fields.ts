@@ -72,11 +72,18 @@ function findApiKeyFault(value: string): string | undefined {
 
 const makeWebhookSecret = '(make one with: echo "whsec_$(openssl rand -base64 32)")'
 
-/** The signing secret of a webhook as Standard Webhooks writes it: `whsec_` and 24 to 64 random bytes in base64. */
-export function webhookSecret() {
-  return text()
+/**
+ * Comma-separated signing secrets of a webhook, at least one; several are for rotation. Each is written as Standard
+ * Webhooks has it: `whsec_` and 24 to 64 random bytes in base64.
+ */
+export function webhookSecretList() {
+  const secret = z
+    .string()
     .superRefine(refuseWith(findWebhookSecretFault))
     .transform((value): Secret<Buffer> => new Secret(Buffer.from(value.slice('whsec_'.length), 'base64')))
+  return text()
+    .transform(splitAtCommas)
+    .pipe(z.array(secret).min(1, `is required ${makeWebhookSecret}`).readonly())
 }
 
 function findWebhookSecretFault(value: string): string | undefined {

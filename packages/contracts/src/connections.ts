@@ -44,7 +44,21 @@ export const connectionList = z.object({ connections: z.array(connection), next_
 
 export const checkedConnection = z.object({ status: connectionStatus, status_reason: z.string().nullable() })
 
+/** What `DELETE` of a connection answers, however often it is called. */
+export const disconnected = z
+  .object({
+    revoked_at_provider: z.boolean().describe('The provider has confirmed that the grant is over'),
+    revocation: z
+      .enum(['done', 'queued', 'unsupported'])
+      .describe(
+        'done: nothing is owed any more; queued: the provider could not be asked yet, and will be, for a day; ' +
+          'unsupported: the provider cannot revoke, or refuses to, so what it granted may live on there',
+      ),
+  })
+  .meta({ id: 'Disconnected' })
+
 export const idParams = z.strictObject({ id: recordId })
 
 export type Connection = z.infer<typeof connection>
+export type Disconnected = z.infer<typeof disconnected>
 export type ConnectionStatus = z.infer<typeof connectionStatus>

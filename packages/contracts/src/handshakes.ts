@@ -12,11 +12,13 @@ export const connectionMetadata = z
   .record(z.string(), z.unknown())
   .refine((value) => Buffer.byteLength(JSON.stringify(value)) <= maxMetadataBytes, 'must be at most 16 KiB of JSON')
 
+const returnUrl = z.string().min(1).max(2048).describe('Where the user goes afterwards')
+
 const request = {
   provider_id: recordId.optional(),
   provider_name: line(64).optional().describe('Name or alias'),
   scopes: scopeList.optional().describe("A subset of the profile's scopes; none means all of them"),
-  return_url: z.string().min(1).max(2048).optional().describe('Where the user goes afterwards'),
+  return_url: returnUrl.optional(),
   metadata: connectionMetadata.optional(),
   zone: zoneName.optional(),
 }
@@ -35,6 +37,14 @@ export const requestConnectionBody = z
   .strictObject({ user_id: line(256).describe('Whose account this is'), ...request })
   .refine(onlyOneProvider, oneProvider)
 
+/** `POST /connections/:id/reconnect` on the Broker, `POST /v1/reconnect/:id` on the Gateway. */
+export const reconnectBody = z.strictObject({
+  scopes: scopeList.optional().describe("A subset of the profile's scopes; none means those the connection has"),
+  return_url: returnUrl.optional(),
+  metadata: connectionMetadata.optional().describe("Takes the place of the connection's, once it is reconnected"),
+  allow_account_change: z.boolean().optional().describe('Whether the person may come back with another account'),
+})
+
 export const connectionRequested = z
   .object({
     authUrl: z.string().describe('Open it in the browser of the person whose account it is'),
@@ -50,4 +60,5 @@ export const idempotencyKey = z.string().regex(/^[\x21-\x7e]{1,255}$/, 'must be 
 
 export type ConsentSpec = z.infer<typeof consentSpecBody>
 export type ConnectionRequest = z.infer<typeof requestConnectionBody>
+export type ReconnectRequest = z.infer<typeof reconnectBody>
 export type ConnectionRequested = z.infer<typeof connectionRequested>

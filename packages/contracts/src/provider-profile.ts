@@ -186,3 +186,16 @@ export const aliasParams = z.strictObject({ id: recordId, alias })
 export type ProviderProfileInput = z.infer<typeof providerProfileInput>
 export type ProviderProfilePatch = z.infer<typeof patchProviderBody>
 export type ProviderProfile = z.infer<typeof providerProfile>
+
+/** Query of `DELETE /providers/…`. */
+export const removeProviderQuery = z.strictObject({
+  disconnect: z
+    .enum(['true', 'false'])
+    .optional()
+    .describe('true: disconnect its connections too, in the background; without it they keep working'),
+})
+
+/** What `?disconnect=true` answers. */
+export const providerDisconnecting = z.object({
+  connections: z.int().min(0).describe('How many are being disconnected'),
+})

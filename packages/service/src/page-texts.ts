@@ -6,6 +6,7 @@ export type PageKind =
   | 'already-completed'
   | 'not-allowed'
   | 'declined'
+  | 'other-account'
   | 'provider-problem'
   | 'try-again-later'
   | 'completed'
@@ -70,6 +71,12 @@ export const englishTexts: PageTexts = {
       heading: 'You did not allow the connection',
       happened: 'The other service told us that access was declined. Nothing was connected.',
       next: 'You can close this window. If you change your mind, go back to the app and start over.',
+    },
+    'other-account': {
+      title: 'Another account',
+      heading: 'This is another account',
+      happened: 'You signed in with another account than the one that was connected before. Nothing was changed.',
+      next: 'Go back to the app and start over, and sign in with the account that was connected before.',
     },
     'provider-problem': {
       title: 'Sign-in problem',

@@ -13,6 +13,8 @@ const kinds: readonly PageKind[] = [
   'wrong-browser',
   'already-completed',
   'not-allowed',
+  'declined',
+  'other-account',
   'provider-problem',
   'try-again-later',
   'completed',

@@ -16,6 +16,7 @@ export { spawnService, type Readiness, type Service, type ServiceOptions } from 
 export { startTcpProxy, type Direction, type PendingCut, type TcpProxy } from './tcp-proxy.ts'
 export { startTemporaryCluster } from './temporary-cluster.ts'
 export { createTestDatabase, withDatabase, type TestDatabase } from './test-databases.ts'
+export { startWebhookReceiver, type WebhookReceiver } from './webhook-receiver.ts'
 export * as answers from './scripted-provider/answers.ts'
 export type { Behaviour, BehaviourChange } from './scripted-provider/behaviour.ts'
 export type { AuthMethod, ScriptedClient } from './scripted-provider/clients.ts'

@@ -6,24 +6,22 @@ import { type BrokerDeps, buildApp } from './app.ts'
 import { systemOrigin } from './audit/audit-event.ts'
 import { createDenialRecorder } from './audit/record-denial.ts'
 import { recordEvent } from './audit/record-event.ts'
+import { type Host, composeHousekeeping, composeSending } from './compose-background.ts'
 import type { BrokerConfig } from './config.ts'
 import { createLastUsed } from './connections/last-used.ts'
 import { createTokenReader } from './connections/read-token.ts'
-import { createDatabaseClock } from './db/database-clock.ts'
 import type { Database } from './db/database.ts'
-import { createBrokerMetrics, watchPartitions } from './health/broker-metrics.ts'
+import { createBrokerMetrics } from './health/broker-metrics.ts'
 import { createRefreshMetrics, watchRefresher } from './health/refresh-metrics.ts'
 import type { CallerSettings } from './http/authenticate-caller.ts'
 import { limitByAddress } from './http/limit-public-routes.ts'
-import { createSweeper } from './maintenance/sweeper.ts'
 import { createNoticeRecorder } from './notices/notice-recorder.ts'
 import { createOutbound } from './oauth/outbound.ts'
 import { createProviderClient } from './oauth/openid-provider-client.ts'
 import type { Checkpoint } from './refresher/checkpoint.ts'
 import { type Refresher, composeRefresher } from './refresher/compose-refresher.ts'
-import { createSecretVault } from './vault/secret-vault.ts'
+import { type SecretVault, createSecretVault } from './vault/secret-vault.ts'
 
-const sweepEveryMs = 60_000
 /** Refused calls that are recorded, per address. */
 const denialsPerMinute = 60
 
@@ -43,33 +41,34 @@ export async function composeBroker(
   checkpoint: Checkpoint = () => undefined,
 ): Promise<ComposedBroker> {
   await using resources = new AsyncDisposableStack()
-  const host = { now: Date.now, monotonicMs: () => performance.now() }
+  const host: Host = { now: Date.now, monotonicMs: () => performance.now() }
   const createId = createUuidV7(host.now, drawAhead(randomBytes))
   const metrics = createMetrics('broker')
-  const brokerMetrics = createBrokerMetrics(metrics, database)
-  const clock = createDatabaseClock(database, host)
-  const sweeper = resources.use(createSweeper({ database, clock, logger, intervalMs: sweepEveryMs }))
-  watchPartitions(metrics, sweeper)
+  const { countIntegrityFailure, countRevocation } = createBrokerMetrics(metrics, database)
+  const { sweeper, clock } = composeHousekeeping(config, resources, {
+    database,
+    keyring,
+    logger,
+    metrics,
+    host,
+    createId,
+  })
   const redis = createRedis(config.REDIS_URL?.reveal() ?? 'memory://', logger)
   resources.defer(async () => redis?.close())
 
-  const vault = createSecretVault(createVault(keyring), ({ purpose, recordId }) => {
-    brokerMetrics.countIntegrityFailure(purpose)
-    const connectionId = purpose === 'token' ? recordId : undefined
-    const event = { event: 'vault.integrity_failed', outcome: purpose, origin: systemOrigin, connectionId } as const
-    recordEvent(database, createId(), { ...event, data: { record: recordId } }).catch((error: unknown) => {
-      logger.error({ err: error, purpose, record: recordId }, 'an integrity failure could not be recorded')
-    })
-  })
+  const vault = composeVault(keyring, { database, createId, logger, count: countIntegrityFailure })
   const outbound = createOutbound(config, resources)
   const providerClient = createProviderClient({ fetch: outbound.fetch, clockOffsetMs: clock.offsetMs })
-  const lastUsed = resources.use(createLastUsed(database, logger, host.monotonicMs))
-  const schedule = { leadSeconds: config.REFRESH_LEAD_SECONDS, random: Math.random }
-  const shared = { database, vault, createId, schedule, monotonicMs: host.monotonicMs, providerClient, logger }
   const notices = createNoticeRecorder(createId, config.WEBHOOK_URL !== undefined)
+  const schedule = { leadSeconds: config.REFRESH_LEAD_SECONDS, random: Math.random }
+  const times = { monotonicMs: host.monotonicMs, databaseNow: clock.now, random: Math.random }
+  const shared = { database, vault, createId, schedule, ...times, providerClient, notices, countRevocation, logger }
+
   const refreshMetrics = createRefreshMetrics(metrics)
-  const refresher = resources.use(await composeRefresher(config, { ...shared, ...refreshMetrics, notices, checkpoint }))
+  const refresher = resources.use(await composeRefresher(config, { ...shared, ...refreshMetrics, checkpoint }))
   watchRefresher(metrics, database, refresher.breakers, refresher.held)
+  const sending = composeSending(config, resources, { ...shared, ...outbound, metrics })
+  const lastUsed = resources.use(createLastUsed(database, logger, host.monotonicMs))
 
   const deps: BrokerDeps = {
     ...shared,
@@ -87,7 +86,6 @@ export async function composeBroker(
     linkTtlSeconds: config.CONNECT_LINK_TTL_SECONDS,
     signer: createStateSigner({ key: config.STATE_KEY.reveal(), retiredKey: config.STATE_KEY_RETIRED?.reveal() }),
     randomBytes,
-    databaseNow: clock.now,
     limitPublicRoutes: limitByAddress(
       createRateLimiter({
         redis: redis?.client,
@@ -107,12 +105,33 @@ export async function composeBroker(
     }),
   }
   const app = await buildApp(deps)
+  // from the signal on, while requests in hand are finished, no further round begins
+  app.addHook('preClose', async () => sending.stop())
   const owned = resources.move()
   const start = async (): Promise<void> => {
     await sweeper.sweep()
     await refresher.start()
   }
   return { app, start, refresher, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+}
+
+type IntegrityWatch = {
+  readonly database: Database
+  readonly createId: () => string
+  readonly logger: Logger
+  readonly count: (purpose: string) => void
+}
+
+/** A vault whose failures are counted and recorded. */
+function composeVault(keyring: Keyring, { database, createId, logger, count }: IntegrityWatch): SecretVault {
+  return createSecretVault(createVault(keyring), ({ purpose, recordId }) => {
+    count(purpose)
+    const connectionId = purpose === 'token' ? recordId : undefined
+    const event = { event: 'vault.integrity_failed', outcome: purpose, origin: systemOrigin, connectionId } as const
+    recordEvent(database, createId(), { ...event, data: { record: recordId } }).catch((error: unknown) => {
+      logger.error({ err: error, purpose, record: recordId }, 'an integrity failure could not be recorded')
+    })
+  })
 }
 
 function callerSettings(config: BrokerConfig): CallerSettings {

@@ -20,7 +20,7 @@ import {
   requiredKey32,
   secretUrl,
   text,
-  webhookSecret,
+  webhookSecretList,
 } from '@nexus/config'
 import { z } from 'zod'
 import { type ReturnDomain, defaultReturnDomains, parseReturnDomain } from './handshake/return-url.ts'
@@ -32,6 +32,13 @@ const databaseFields = {
 
 /** What `migrate` needs: no key, no secret but the database's. */
 const migrateSchema = z.object({ ...databaseFields, LOG_LEVEL: logLevel() })
+
+/** What `keys` and `vault` need: the database and the keys it is sealed with. */
+const keysSchema = z.object({
+  DATABASE_URL: databaseFields.DATABASE_URL,
+  ENCRYPTION_KEY: requiredKey32(),
+  ENCRYPTION_KEYS_EXTRA: keyList32(),
+})
 
 const schema = z
   .object({
@@ -67,7 +74,7 @@ const schema = z
     RESTORED_AT: z.iso.datetime({ offset: true, message: 'must be a time such as 2026-11-22T10:00:00Z' }).optional(),
     SPOOL_DIR: text().optional(),
     WEBHOOK_URL: secretUrl(['https', 'http']).optional(),
-    WEBHOOK_SECRET: webhookSecret().optional(),
+    WEBHOOK_SECRET: webhookSecretList().optional(),
     AUDIT_RETENTION_DAYS: positiveInteger(400, { max: 36_500 }),
     AUDIT_READ_RETENTION_DAYS: positiveInteger(30, { max: 36_500 }),
     PURGE_AFTER_DAYS: positiveInteger(90, { max: 36_500 }),
@@ -107,16 +114,19 @@ type Secrets = {
   readonly ENCRYPTION_KEY: Secret<Buffer>
   readonly STATE_KEY: Secret<Buffer>
   readonly API_KEY: readonly Secret<string>[]
+  readonly WEBHOOK_SECRET?: readonly Secret<Buffer>[] | undefined
 }
 
 /** One value for two purposes would let whoever holds the lesser one do what the greater one is for. */
-function findReusedSecrets({ ENCRYPTION_KEY, STATE_KEY, API_KEY }: Secrets): readonly string[] {
+function findReusedSecrets({ ENCRYPTION_KEY, STATE_KEY, API_KEY, WEBHOOK_SECRET }: Secrets): readonly string[] {
   const master = ENCRYPTION_KEY.reveal()
   const state = STATE_KEY.reveal()
-  const isKeyReused = API_KEY.map((key) => Buffer.from(key.reveal(), 'base64')).some(
-    (key) => key.equals(master) || key.equals(state),
-  )
-  return [...(master.equals(state) ? ['STATE_KEY'] : []), ...(isKeyReused ? ['API_KEY'] : [])]
+  const isReused = (key: Buffer): boolean => key.equals(master) || key.equals(state)
+  return [
+    ...(master.equals(state) ? ['STATE_KEY'] : []),
+    ...(API_KEY.some((key) => isReused(Buffer.from(key.reveal(), 'base64'))) ? ['API_KEY'] : []),
+    ...(WEBHOOK_SECRET?.some((secret) => isReused(secret.reveal())) ? ['WEBHOOK_SECRET'] : []),
+  ]
 }
 
 type ReadValues = z.output<typeof schema>
@@ -138,6 +148,11 @@ export function readBrokerConfig(env: Environment): BrokerConfig {
 /** @throws ConfigError */
 export function readMigrateConfig(env: Environment): z.output<typeof migrateSchema> {
   return readConfig(migrateSchema, env)
+}
+
+/** @throws ConfigError */
+export function readKeysConfig(env: Environment): z.output<typeof keysSchema> {
+  return readConfig(keysSchema, env)
 }
 
 /** Session locks fail behind transaction poolers, so migrations go around them where an operator gave a way. */

@@ -45,12 +45,15 @@ export async function startBroker(env: Environment, options: StartOptions = {}):
     logger,
     graceSeconds: config.SHUTDOWN_GRACE_SECONDS,
     async close() {
-      const deadline = performance.now() + config.SHUTDOWN_GRACE_SECONDS * 1000 - closingMs
-      // first what is in flight, then what it stands on
+      const graceMs = config.SHUTDOWN_GRACE_SECONDS * 1000
+      const deadline = performance.now() + graceMs - Math.min(closingMs, graceMs / 2)
+      // first what is in flight, then what it stands on. Callers may wait for a refresh that waits for the database:
+      // when they are answered does not decide when what is held for it is written down
       broker.refresher.stop()
-      await broker.app.close()
+      const closing = broker.app.close()
       try {
         await broker.refresher.drain(deadline)
+        await closing
       } finally {
         await owned.disposeAsync()
       }

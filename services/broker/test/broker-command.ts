@@ -13,6 +13,8 @@ export type Running = {
   /** What it has said so far. */
   readonly stderr: () => string
   readonly kill9: () => Promise<Finished>
+  /** Ctrl-C, as a terminal sends it. */
+  readonly interrupt: () => void
 }
 
 /** Starts `nexus-broker …` in a process that ends with the test, with nothing of our environment but PATH. */
@@ -34,6 +36,7 @@ export function startCommand(args: readonly string[], env: Readonly<Record<strin
       child.kill('SIGKILL')
       return finished
     },
+    interrupt: () => void child.kill('SIGINT'),
   }
 }
 

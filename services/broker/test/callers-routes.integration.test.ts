@@ -16,10 +16,12 @@ const publicRoutes = [
 ]
 
 const agentRoutes = [
+  'DELETE /connections/:id',
   'GET /connections',
   'GET /connections/:id',
   'GET /connections/:id/token',
   'POST /auth/consent-spec',
+  'POST /connections/:id/reconnect',
   'POST /connections/:id/refresh',
 ]
 

@@ -1,8 +1,10 @@
 import { createBrowser } from '@nexus/testing'
 import { expect } from 'vitest'
-import { setSecondsLeft, tokenRow } from './database-tools.ts'
+import { openConnection } from './connection-scene.ts'
+import { eventually, setSecondsLeft, tokenRow } from './database-tools.ts'
 import { isApp, readToken, requestConnection, spawnTestBroker } from './harness.ts'
-import { auditOf, openProvider, test } from './handshake-scene.ts'
+import { auditOf, openProvider } from './handshake-scene.ts'
+import { makeDue, test } from './refresh-crash-scene.ts'
 
 const preload = new URL('shift-clock.ts', import.meta.url).href
 const tenMinutes = 600_000
@@ -49,6 +51,28 @@ for (const [name, shift] of [
       expect(Math.abs(Number(stored) - Date.now() - 3_600_000)).toBeLessThan(30_000)
       expect(Number(refresh_at)).toBeGreaterThan(Date.now() + 3_000_000)
       expect(await auditOf(broker, id)).toContain('token_refreshed success')
+
+      // the loop goes by the database's time too: what is due is refreshed once, what is not is left alone
+      const other = await openConnection(broker)
+      for (const [one, requests] of [
+        [{ id, provider }, 2],
+        [other, 1],
+      ] as const) {
+        await makeDue(database.pool, [one.id])
+        const version = requests + 1
+        await eventually('the loop refreshes it', async () =>
+          (await tokenRow(database.pool, one.id)).version >= version ? true : undefined,
+        )
+        const row = await tokenRow(database.pool, one.id)
+        expect(row).toMatchObject({ version, sent_epoch: null })
+        const lead = Number(row.expires_at) - Number(row.refresh_at)
+        expect(Math.abs(Number(row.expires_at) - Date.now() - 3_600_000)).toBeLessThan(30_000)
+        expect(lead, 'a tenth of its life, and up to a tenth of that').toBeGreaterThanOrEqual(360_000)
+        expect(lead).toBeLessThanOrEqual(396_000)
+      }
+      // by now the loop has been round again
+      expect([provider.counts().refreshRequests, other.provider.counts().refreshRequests]).toEqual([2, 1])
+      expect(provider.counts().supersededPresentations).toBe(0)
     },
   )
 }

@@ -104,9 +104,16 @@ test('filters narrow the list, alone and together', async ({ broker, database })
   expect(await listIds(broker, { workspace_id: 'filters', zone: 'root' })).toEqual([active, pending])
   expect(await listIds(broker, { workspace_id: 'filters', zone: 'elsewhere' })).toEqual([])
   expect(await listIds(broker, { workspace_id: `filters' or '1'='1` })).toEqual([])
-  await database.pool.query(`update connections set status = 'revoked' where id = $1`, [active])
+  expect((await broker.send('DELETE', `/connections/${active}`)).status).toBe(200)
   expect(await listIds(broker, { workspace_id: 'filters', status: 'active' })).toEqual([])
   expect(await listIds(broker, { workspace_id: 'filters', status: 'revoked' })).toEqual([active])
+  expect(await listIds(broker, { provider: one.name, status: 'revoked', zone: 'root' })).toEqual([active])
+  // one reads as expired, the other was written down as such
+  const [, swept = ''] = [pending, ...(await requestMany(broker, two, 'filters', 1))]
+  await database.pool.query('update connections set pending_until = now() where id = $1', [pending])
+  await database.pool.query(`update connections set status = 'expired' where id = $1`, [swept])
+  expect(await listIds(broker, { provider: two.name, status: 'expired' })).toEqual([pending, swept])
+  expect(await listIds(broker, { provider: two.name, status: 'pending' })).toEqual([])
 })
 
 test('a pending connection is expired from its deadline on, swept or not', async ({ broker, database }) => {

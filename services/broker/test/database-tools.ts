@@ -38,6 +38,7 @@ export type TokenRow = {
   readonly refresh_at: Date | null
   readonly last_refresh_at: Date | null
   readonly has_refresh_token: boolean
+  readonly lease_owner: string | null
 }
 
 export async function tokenRow(pool: Pool, id: string): Promise<TokenRow> {

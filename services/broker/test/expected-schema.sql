@@ -94,6 +94,7 @@ create table handshake_attempts (
 );
 CREATE INDEX handshake_attempts_handshake ON public.handshake_attempts USING btree (handshake_id, created_at);
 CREATE INDEX handshake_attempts_key_id ON public.handshake_attempts USING btree (key_id);
+CREATE INDEX handshake_attempts_secrets ON public.handshake_attempts USING btree (expires_at) WHERE (secrets IS NOT NULL);
 
 create table handshakes (
   id uuid not null,
@@ -126,6 +127,7 @@ create table idempotency_keys (
   body_hash bytea not null,
   connection_id uuid not null,
   created_at timestamp with time zone not null default now(),
+  handshake_id uuid,
   constraint idempotency_keys_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connections(id) ON DELETE CASCADE,
   constraint idempotency_keys_pkey PRIMARY KEY (caller, key_hash)
 );
@@ -188,13 +190,15 @@ create table revocations (
   zone text not null,
   tokens bytea not null,
   key_id bytea not null,
+  refresh_token_outcome jsonb,
   attempts integer not null default 0,
   next_attempt_at timestamp with time zone not null,
   created_at timestamp with time zone not null default now(),
   constraint revocations_pkey PRIMARY KEY (id),
   constraint revocations_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES provider_profiles(id)
 );
-CREATE INDEX revocations_due ON public.revocations USING btree (next_attempt_at);
+CREATE INDEX revocations_connection ON public.revocations USING btree (connection_id);
+CREATE INDEX revocations_due ON public.revocations USING btree (provider_id, next_attempt_at);
 CREATE INDEX revocations_key_id ON public.revocations USING btree (key_id);
 
 create table tokens (
@@ -223,5 +227,5 @@ create table tokens (
   constraint tokens_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES provider_profiles(id)
 ) with (fillfactor=70, autovacuum_vacuum_scale_factor=0.02);
 CREATE INDEX tokens_due ON public.tokens USING btree (provider_id, GREATEST(refresh_at, next_attempt_at)) WHERE (refresh_at IS NOT NULL);
-CREATE INDEX tokens_key_id ON public.tokens USING btree (key_id);
+CREATE INDEX tokens_key_id ON public.tokens USING btree (key_id, connection_id);
 CREATE INDEX tokens_sent ON public.tokens USING btree (sent_at) WHERE (sent_epoch IS NOT NULL);

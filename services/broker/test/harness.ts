@@ -169,6 +169,7 @@ export type Requested = {
   readonly connection_id: string
   readonly state: string
   readonly provider_id: string
+  readonly scopes: readonly string[]
 }
 
 /** Starts a handshake for somebody. */

@@ -1,10 +1,13 @@
 import { randomUUID } from 'node:crypto'
-import { type TestDatabase, createTestDatabase } from '@nexus/testing'
+import { type TestDatabase, answers, createTestDatabase } from '@nexus/testing'
 import { expect, inject, onTestFinished } from 'vitest'
 import { ensurePartitions } from '../src/audit/partitions.ts'
 import { openDatabase } from '../src/db/database.ts'
-import { makeKeys, requestConnection, startTestBroker } from './harness.ts'
-import { openLink, openProvider, test } from './handshake-scene.ts'
+import { connect, openPlainConnection } from './connection-scene.ts'
+import { whileLocked } from './database-tools.ts'
+import { disconnect, makeDue, waitUntilSettled } from './disconnect-scene.ts'
+import { makeKeys, readToken, requestConnection, startTestBroker } from './harness.ts'
+import { auditOf, openLink, openProvider, test } from './handshake-scene.ts'
 
 const dayMs = 86_400_000
 
@@ -17,8 +20,8 @@ async function partitionsOf(pool: TestDatabase['pool'], parent: string): Promise
 }
 
 /** Starts a Broker and stops it: what it sweeps, it sweeps at its start. */
-async function sweep(database: Pick<TestDatabase, 'url'>): Promise<void> {
-  await (await startTestBroker(database))[Symbol.asyncDispose]()
+async function sweep(database: Pick<TestDatabase, 'url'>, env: Readonly<Record<string, string>> = {}): Promise<void> {
+  await (await startTestBroker(database, { env }))[Symbol.asyncDispose]()
 }
 
 const stamp = (time: number): string => new Date(time).toISOString().slice(0, 10).replaceAll('-', '_')
@@ -168,4 +171,120 @@ test('a sweep passes over rows that somebody holds, and waits for nobody', async
     await holder.query('rollback')
     holder.release()
   }
+})
+
+test('a sweep does all there is, in batches', async ({ broker, database }) => {
+  const { pool } = database
+  const provider = await openProvider(broker)
+  const connectionId = (await requestConnection(broker, { provider_name: provider.name })).connection_id
+  await pool.query(
+    `insert into handshakes (id, connection_id, purpose, ticket_hash, profile_digest, expires_at)
+     select gen_random_uuid(), $1, 'oauth', sha256(n::text::bytea), '', now() - interval '25 hours' from generate_series(1, 2500) n`,
+    [connectionId],
+  )
+  const { rows } = await pool.query<{ id: string }>(
+    `insert into handshakes (id, connection_id, purpose, ticket_hash, profile_digest, expires_at)
+     values ($1, $2, 'oauth', '', '', now() + interval '1 hour') returning id`,
+    [randomUUID(), connectionId],
+  )
+  await pool.query(
+    `insert into handshake_attempts (id, handshake_id, jti_hash, cookie_hash, redirect_uri, secrets, key_id, expires_at)
+     select gen_random_uuid(), $1, sha256(n::text::bytea), '', '', 'x', 'k',
+            now() + case when n <= 2500 then interval '-1 second' else interval '1 hour' end
+       from generate_series(1, 2501) n`,
+    [rows[0]?.id],
+  )
+  await pool.query(
+    `insert into idempotency_keys (caller, key_hash, body_hash, connection_id, created_at)
+     select 'caller', sha256(n::text::bytea), '', $1,
+            now() - case when n <= 2500 then interval '25 hours' else interval '23 hours' end
+       from generate_series(1, 2501) n`,
+    [connectionId],
+  )
+  await sweep(database)
+  const { rows: left } = await pool.query(
+    `select count(distinct h.id)::int as handshakes, count(a.secrets)::int as secrets, count(a.id)::int as attempts,
+            (select count(*)::int from idempotency_keys where connection_id = $1) as keys
+       from handshakes h left join handshake_attempts a on a.handshake_id = h.id
+      where h.connection_id = $1 and h.profile_digest = ''`,
+    [connectionId],
+  )
+  expect(left).toEqual([{ handshakes: 1, secrets: 1, attempts: 2501, keys: 1 }])
+})
+
+test('what is over for PURGE_AFTER_DAYS is deleted with all that hangs on it, and what is owed of it stays', async ({
+  broker,
+  database,
+}) => {
+  const { pool } = database
+  const { provider, id: active } = await openPlainConnection(broker)
+  const [revoked, recent] = [await connect(broker, provider), await connect(broker, provider)]
+  provider.always('revocation', answers.serverError(503, 3_000))
+  for (const id of [revoked, recent]) await disconnect(broker, id)
+  const ask = async () => (await requestConnection(broker, { provider_name: provider.name })).connection_id
+  const [failed, expired, pending, attention] = [await ask(), await ask(), await ask(), await ask()]
+  const over = { revoked, failed, expired }
+  const kept = { active, recent, pending, attention }
+  await pool.query(
+    `update connections set status = case id when $1 then 'failed' when $2 then 'expired' else 'attention_required' end
+      where id in ($1, $2, $3)`,
+    [failed, expired, attention],
+  )
+  const age = (ids: readonly string[], interval: string) =>
+    pool.query('update connections set updated_at = now() - $2::interval, last_used_at = now() where id = any ($1)', [
+      ids,
+      interval,
+    ])
+  await age(Object.values(over), '90 days 1 minute')
+  await age([active, pending, attention], '400 days')
+  await age([recent], '89 days 23 hours')
+  await sweep(database)
+
+  const { rows } = await pool.query<{ id: string }>('select id from connections where provider_id = $1', [
+    provider.providerId,
+  ])
+  expect(rows.map(({ id }) => id).toSorted()).toEqual(Object.values(kept).toSorted())
+  const hanging = await pool.query('select 1 from handshakes where connection_id = any ($1)', [Object.values(over)])
+  expect(hanging.rows).toEqual([])
+  expect(await readToken(broker, revoked)).toMatchObject({ status: 404 })
+
+  provider.always('revocation', undefined)
+  await makeDue(pool, revoked)
+  await waitUntilSettled(pool, revoked)
+  expect(await auditOf(broker, revoked)).toContain('revocation.done success')
+})
+
+test('a purge goes on in batches, and waits for nobody', async ({ broker, database }) => {
+  const { pool } = database
+  const { providerId } = await openProvider(broker)
+  await pool.query(
+    `insert into connections (id, zone, workspace_id, provider_id, status, scopes, metadata, pending_until, updated_at)
+     select gen_random_uuid(), 'root', 'many', $1, 'failed', '{}', '{}', now(), now() - interval '100 days' - make_interval(mins => n)
+       from generate_series(1, 1201) n`,
+    [providerId],
+  )
+  const count = async () =>
+    (await pool.query('select updated_at from connections where provider_id = $1', [providerId])).rows
+  const [newest] = (
+    await pool.query('select id from connections where provider_id = $1 order by updated_at desc limit 1', [providerId])
+  ).rows
+  await whileLocked(pool, `select from connections where id = '${newest.id}' for update`, async () => {
+    await sweep(database)
+    expect(await count(), 'the one that somebody holds').toHaveLength(1)
+  })
+  await sweep(database)
+  expect(await count()).toEqual([])
+})
+
+test('PURGE_AFTER_DAYS is what the operator says', async ({ broker, database }) => {
+  const provider = await openProvider(broker)
+  const { connection_id: id } = await requestConnection(broker, { provider_name: provider.name })
+  await database.pool.query(
+    `update connections set status = 'failed', updated_at = now() - interval '25 hours' where id = $1`,
+    [id],
+  )
+  await sweep(database)
+  expect((await broker.get(`/connections/${id}`)).status).toBe(200)
+  await sweep(database, { PURGE_AFTER_DAYS: '1' })
+  expect((await broker.get(`/connections/${id}`)).status).toBe(404)
 })

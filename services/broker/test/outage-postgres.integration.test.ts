@@ -1,9 +1,9 @@
-import { answers, migrateDatabase, startTcpProxy, startTemporaryCluster } from '@nexus/testing'
+import { migrateDatabase, startTcpProxy, startTemporaryCluster } from '@nexus/testing'
 import { expect, onTestFinished, test as plain } from 'vitest'
 import { openPlainConnection } from './connection-scene.ts'
-import { eventually, setSecondsLeft, tokenRow } from './database-tools.ts'
+import { eventually, setSecondsLeft } from './database-tools.ts'
 import { type Answer, type TestBroker, makeKeys, readToken, spawnTestBroker, startTestBroker } from './harness.ts'
-import { auditOf, test } from './handshake-scene.ts'
+import { test } from './handshake-scene.ts'
 
 const timeout = 90_000
 
@@ -93,48 +93,6 @@ plain('[R4] no answer is wrong while PostgreSQL is away: what exists is never 40
   await cluster.start()
   expect((await broker.get(`/providers/${provider.providerId}`)).body).not.toHaveProperty('category')
   expect((await readToken(broker, id)).status).toBe(200)
-})
-
-plain(
-  '[R4] a refreshed token waits in memory for a PostgreSQL that restarts, and is not lost',
-  { timeout },
-  async () => {
-    await using cluster = await startTemporaryCluster()
-    const url = cluster.url('postgres')
-    await migrateDatabase(url)
-    await using broker = await startTestBroker({ url }, { keys: makeKeys() })
-    const { id, provider } = await openPlainConnection(broker)
-    const gate = answers.createGate('after')
-    provider.next('token', gate.step)
-    const refreshing = broker.post(`/connections/${id}/refresh`)
-    await gate.arrived
-    await cluster.stop('immediate')
-    gate.open()
-    await broker.logs.waitFor(({ msg }) => msg === 'a refreshed token waits to be stored', 20_000)
-    await cluster.start()
-    const newest = provider.secrets().findLast((secret) => secret.startsWith('access-'))
-    expect(await refreshing).toMatchObject({ status: 200, body: { access_token: newest } })
-    expect(provider.counts()).toMatchObject({ refreshRequests: 1, supersededPresentations: 0 })
-  },
-)
-
-test('[R4] a refresh whose COMMIT is never acknowledged is read again, not repeated', async ({ database, broker }) => {
-  const { id, provider } = await openPlainConnection(broker)
-  await using proxy = await startTcpProxy({ port: Number(new URL(database.url).port) })
-  await using cutOff = await startTestBroker({ url: proxy.url(database.url) })
-  const gate = answers.createGate('after')
-  provider.next('token', gate.step)
-  const refreshing = cutOff.post(`/connections/${id}/refresh`)
-  await gate.arrived
-  const cut = proxy.cutOnPattern('to-client', 'COMMIT\0')
-  gate.open()
-  await cut.happened
-  const newest = provider.secrets().findLast((secret) => secret.startsWith('access-'))
-  expect(await refreshing).toMatchObject({ status: 200, body: { access_token: newest } })
-  expect((await tokenRow(database.pool, id)).version).toBe(2)
-  const refreshed = (await auditOf(broker, id)).filter((event) => event === 'token_refreshed success')
-  expect(refreshed, 'one version, one record').toHaveLength(1)
-  expect(provider.counts().refreshRequests).toBe(1)
 })
 
 test('[R4] connections that are cut under load cost a retry, never a wrong answer', async ({ database, broker }) => {

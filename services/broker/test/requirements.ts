@@ -9,8 +9,5 @@ export const duties: readonly string[] = (
 
 /** Duties whose feature does not exist yet, with the feature. */
 export const later: Readonly<Record<string, string>> = {
-  P6: 'revocation at disconnect',
-  V4: 'rotation of ENCRYPTION_KEY',
   C4: 'zones and agent tokens: until then nobody may see less than another',
-  R3: 'leases and the recovery of what was sent',
 }

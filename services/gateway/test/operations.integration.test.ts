@@ -77,6 +77,67 @@ test.each([
   expect(gateway.logs.text()).not.toContain(state)
 })
 
+test('reconnect asks for a new link of the very connection, under the same idempotency key', async () => {
+  await using broker = await startScriptedBroker()
+  await using gateway = await startGateway(broker)
+  const requested = requestedBody(makeState(gateway, { purpose: 'request', connectionId: id }))
+  broker.answer(`POST /connections/${id}/reconnect`, { body: { ...requested, added_later: 1 } })
+  const wanted = {
+    scopes: ['openid'],
+    return_url: 'https://app.example.com/done',
+    metadata: { team: 'a' },
+    allow_account_change: true,
+  }
+
+  const answer = await send(gateway, {
+    method: 'POST',
+    target: `/v1/reconnect/${id}`,
+    headers: { 'content-type': 'application/json', 'idempotency-key': 'one-more-time' },
+    body: JSON.stringify(wanted),
+  })
+
+  expect(answer).toMatchObject({ status: 200, headers: { 'cache-control': 'no-store' } })
+  expect(answer.json()).toEqual(requested)
+  expect(broker.requests).toHaveLength(1)
+  expect(broker.requests[0]).toMatchObject({ headers: { 'idempotency-key': 'one-more-time' } })
+  expect(JSON.parse(broker.requests[0]?.body ?? '')).toEqual(wanted)
+})
+
+const otherId = '0198a1b2-0000-7000-8000-00000000000f'
+
+test.each([
+  ['signed with another key', { brokerStateKey: randomBytes(32) }, { purpose: 'request', connectionId: id }, id, 500],
+  ['of another connection', {}, { purpose: 'request', connectionId: otherId }, id, 500],
+  ['made for a provider', {}, { purpose: 'oauth', connectionId: id }, id, 500],
+  ['in an answer about another connection', {}, { purpose: 'request', connectionId: otherId }, otherId, 502],
+] as const)('[H1] a link to reconnect, with a state %s, is never handed to an agent', async (...given) => {
+  const [_what, options, claims, connection_id, status] = given
+  await using broker = await startScriptedBroker()
+  await using gateway = await startGateway(broker, options)
+  const state = makeState(gateway, claims)
+  broker.answer(`POST /connections/${id}/reconnect`, { body: { ...requestedBody(state), connection_id } })
+
+  const answer = await sendJson(gateway, `/v1/reconnect/${id}`, {})
+
+  expect(answer.status).toBe(status)
+  for (const secret of [state, 'ticket-canary']) {
+    expect(answer.text).not.toContain(secret)
+    expect(gateway.logs.text()).not.toContain(secret)
+  }
+})
+
+test('a reconnect that the Broker refuses is refused with its code and details', async () => {
+  await using broker = await startScriptedBroker()
+  await using gateway = await startGateway(broker)
+  const error = { code: 'connection_not_active', message: 'The connection is revoked.', details: { status: 'revoked' } }
+  broker.answer(`POST /connections/${id}/reconnect`, { status: 409, body: error })
+
+  const answer = await sendJson(gateway, `/v1/reconnect/${id}`, {})
+
+  expect(answer.status).toBe(409)
+  expect(answer.json()).toMatchObject(error)
+})
+
 test('check-connection tells the status and nothing else', async () => {
   await using broker = await startScriptedBroker()
   await using gateway = await startGateway(broker)
@@ -123,6 +184,20 @@ test('fetches and refreshes a credential, and nobody may keep the answer', async
     expect(answer).toMatchObject({ status: 200, headers: { 'cache-control': 'no-store' } })
     expect(answer.json()).toEqual(payloadBody)
   }
+})
+
+test('disconnects, and tells what became of the grant at the provider', async () => {
+  await using broker = await startScriptedBroker()
+  await using gateway = await startGateway(broker)
+  const told = { revoked_at_provider: false, revocation: 'queued' }
+  broker.answer(`DELETE /connections/${id}`, { body: { ...told, added_later: 1 } })
+
+  const answer = await send(gateway, { method: 'DELETE', target: `/v1/connections/${id}` })
+
+  expect(answer.status).toBe(200)
+  expect(answer.json()).toEqual(told)
+  expect(broker.requests).toHaveLength(1)
+  expect(broker.requests[0]).toMatchObject({ headers: { 'x-api-key': gateway.apiKey }, body: '' })
 })
 
 test('the Broker learns who called, by our key and never by a credential of the agent', async () => {
@@ -176,13 +251,16 @@ const faultyRequests: readonly [string, Parameters<typeof send>[1], string][] = 
   ['a wrong type', asJson({ user_id: 7, provider_name: 'p' }), 'user_id'],
   ['two providers', asJson({ user_id: 'u', provider_name: 'p', provider_id: id }), 'provider_name'],
   ['__proto__', asJson('{"user_id":"u","provider_name":"p","metadata":{"__proto__":{"a":1}}}'), ''],
+  ['an account change that is no boolean', asJson({ allow_account_change: 'yes' }, {}, id), 'allow_account_change'],
+  ['a reconnect at another provider', asJson({ provider_name: 'p' }, {}, id), 'provider_name'],
+  ['a reconnect of what is no id', asJson({}, {}, '42'), 'id'],
   ['nesting beyond reason', asJson(`${'['.repeat(40)}${']'.repeat(40)}`), ''],
 ]
 
-function asJson(body: unknown, headers: Record<string, string> = {}): Parameters<typeof send>[1] {
+function asJson(body: unknown, headers: Record<string, string> = {}, reconnected?: string): Parameters<typeof send>[1] {
   return {
     method: 'POST',
-    target: '/v1/request-connection',
+    target: reconnected === undefined ? '/v1/request-connection' : `/v1/reconnect/${reconnected}`,
     headers: { 'content-type': 'application/json', ...headers },
     body: typeof body === 'string' ? body : JSON.stringify(body),
   }
@@ -209,7 +287,7 @@ test('[C5] bodies beyond 1 MiB are 413, other types 415, unknown routes and meth
   expect((await send(gateway, tooLarge)).json()).toMatchObject({ code: 'body_too_large' })
   const form = { method: 'POST', target, headers: { 'content-type': 'text/plain' }, body: 'x' }
   expect((await send(gateway, form)).json()).toMatchObject({ code: 'unsupported_media_type' })
-  for (const method of ['HEAD', 'OPTIONS', 'DELETE', 'PUT']) {
+  for (const method of ['HEAD', 'OPTIONS', 'PUT']) {
     expect((await send(gateway, { method, target: `/v1/connections/${id}` })).status, method).toBe(404)
   }
   expect(broker.requests).toEqual([])

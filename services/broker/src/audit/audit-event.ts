@@ -20,10 +20,12 @@ export type AuditEventName =
   | 'revocation.queued'
   | 'revocation.done'
   | 'revocation.refused'
+  | 'revocation.unsupported'
   | 'revocation.abandoned'
   | 'notice.abandoned'
   | 'keys.added'
   | 'keys.rotated'
+  | 'keys.retired'
   | 'access.denied'
   | 'vault.integrity_failed'
 

@@ -2,7 +2,8 @@ import type { AuditEventBody } from '@nexus/contracts'
 import type { Queryable } from '../db/database.ts'
 import { AppError } from '@nexus/service'
 import { decodeCursor, toPage } from '../http/cursor.ts'
-import { selectAuditEvents } from './store.ts'
+import type { AuditEventName } from './audit-event.ts'
+import { selectAuditEvents, selectEventsSince } from './store.ts'
 
 export type AuditQuery = {
   readonly event_type?: string | undefined
@@ -26,6 +27,22 @@ export async function listEvents(database: Queryable, query: AuditQuery) {
   const { page, nextCursor } = toPage('audit', rows, query.limit, ({ id, position }) => ({ id, position }))
   const events = page.map(({ at, position: _, ...row }): AuditEventBody => ({ ...row, at: at.toISOString() }))
   return { events, next_cursor: nextCursor }
+}
+
+/** A recorded event, with the facts in it. */
+export type Recorded = { readonly event: string; readonly data: Readonly<Record<string, unknown>> }
+
+/**
+ * What the audit tells of a connection since a moment, of the events named; oldest first. It may have forgotten some.
+ * @param since - the database's text of the moment, to the microsecond.
+ */
+export function findEventsSince(
+  database: Queryable,
+  connectionId: string,
+  since: string,
+  events: readonly AuditEventName[],
+): Promise<readonly Recorded[]> {
+  return selectEventsSince(database, connectionId, since, events)
 }
 
 /** RFC 3339 allows offsets and a year that PostgreSQL does not know; in UTC only the year is left to check. */

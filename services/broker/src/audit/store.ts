@@ -1,6 +1,6 @@
 import type { Queryable } from '../db/database.ts'
 import { fragment, sql } from '../db/sql.ts'
-import { type AuditEvent, cleanText } from './audit-event.ts'
+import { type AuditEvent, type AuditEventName, cleanText } from './audit-event.ts'
 
 /** Appends one event. Inside the transaction of what it tells of, so that neither exists without the other. */
 export async function insertAuditEvent(database: Queryable, id: string, event: AuditEvent): Promise<void> {
@@ -60,4 +60,17 @@ export async function selectAuditEvents(database: Queryable, filter: AuditFilter
     (select ${columns} from audit_reads where ${condition} order by at desc, id desc limit ${filter.limit}::int)
     order by at desc, id desc
     limit ${filter.limit}::int`)
+}
+
+/** What happened to a connection since a moment (the database's text of it), of the events named; oldest first. */
+export async function selectEventsSince(
+  database: Queryable,
+  connectionId: string,
+  since: string,
+  events: readonly AuditEventName[],
+): Promise<readonly Pick<AuditRow, 'event' | 'data'>[]> {
+  return database.query<Pick<AuditRow, 'event' | 'data'>>(sql`
+    select event, data from audit_events
+     where connection_id = ${connectionId}::uuid and at >= ${since}::timestamptz and event = any (${events}::text[])
+     order by at, id`)
 }

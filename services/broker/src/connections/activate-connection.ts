@@ -5,7 +5,7 @@ import { type ScheduleSettings, refreshAfter } from '../refresher/schedule.ts'
 import type { SecretVault } from '../vault/secret-vault.ts'
 import * as store from './store.ts'
 import type { CredentialSet } from './credential-set.ts'
-import { type TokenTimes, insertToken } from './token-store.ts'
+import { type TokenTimes, type TokenWrite, insertToken } from './token-store.ts'
 
 export type NewPendingConnection = store.NewConnection
 
@@ -22,6 +22,8 @@ export type GrantedConnection = {
   readonly connectionId: string
   readonly provider: Provider
   readonly askedScopes: readonly string[]
+  /** Takes the place of the connection's; undefined leaves it as it is. */
+  readonly metadata: Readonly<Record<string, unknown>> | undefined
   readonly grant: TokenGrant
   /** Parameters of the callback that the profile keeps for agents. */
   readonly callbackParams: Readonly<Record<string, unknown>>
@@ -33,26 +35,53 @@ export type GrantDeps = {
   readonly monotonicMs: () => number
 }
 
-/**
- * Pending → active: stores the grant and the account in one transaction of the caller's.
- * @returns false where the connection no longer waits; then nothing was written.
- */
+/** What became of a grant. Refused, nothing of it was written; `isOwed`: its tokens are to be revoked at the provider. */
+export type GrantPlacement =
+  | {
+      readonly kind: 'stored'
+      readonly tokenVersion: number
+      /** Facts for the audit. */
+      readonly data?: Readonly<Record<string, unknown>>
+    }
+  | { readonly kind: 'refused'; readonly reason: string; readonly isOwed: boolean }
+
+/** Pending → active: stores the first grant, and the account, in one transaction of the caller's. */
 export async function activateConnection(
   deps: GrantDeps,
   transaction: Queryable,
+  granted: GrantedConnection,
+): Promise<GrantPlacement> {
+  if (!(await store.updateToActive(transaction, { ...toActivation(granted), from: 'pending' }))) {
+    const connection = await store.selectConnection(transaction, granted.connectionId)
+    return { kind: 'refused', reason: 'already_completed', isOwed: connection?.status === 'revoked' }
+  }
+  await insertToken(transaction, deps.vault, toTokenWrite(deps, granted))
+  return { kind: 'stored', tokenVersion: 1 }
+}
+
+/** What a grant makes of its connection. */
+export function toActivation({ connectionId, askedScopes, metadata, grant }: GrantedConnection) {
+  const { account } = grant
+  return { connectionId, scopes: askedScopes, grantedScopes: grantedScopesOf(askedScopes, grant), account, metadata }
+}
+
+/** What a grant puts into the vault. */
+export function toTokenWrite(
+  deps: GrantDeps,
   { connectionId, provider, askedScopes, grant, callbackParams }: GrantedConnection,
-): Promise<boolean> {
-  // an answer without `scope` grants what was asked (RFC 6749 §5.1)
-  const scopes = grant.scopes ?? askedScopes
-  const activation = { connectionId, grantedScopes: scopes, account: grant.account }
-  if (!(await store.updateToActive(transaction, activation))) return false
-  await insertToken(transaction, deps.vault, {
+): TokenWrite {
+  const scopes = grantedScopesOf(askedScopes, grant)
+  return {
     connectionId,
     providerId: provider.id,
     credentials: toCredentialSet({ ...grant, scopes }, { ...callbackParams, ...grant.extra }),
     times: tokenTimes(deps, provider, grant),
-  })
-  return true
+  }
+}
+
+/** An answer without `scope` grants what was asked (RFC 6749 §5.1). */
+function grantedScopesOf(askedScopes: readonly string[], grant: TokenGrant): readonly string[] {
+  return grant.scopes ?? askedScopes
 }
 
 /** Pending → failed. @returns false where the connection no longer waits. */

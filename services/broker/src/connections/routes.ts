@@ -2,17 +2,18 @@ import {
   connection,
   connectionList,
   credentialPayload,
+  disconnected,
   idParams,
   listConnectionsQuery,
   noQuery,
 } from '@nexus/contracts'
 import type { ZodApp } from '@nexus/service'
-import type { Database } from '../db/database.ts'
 import { agentRoute } from '../http/access.ts'
+import { type DisconnectDeps, disconnectConnection } from './disconnect-connection.ts'
 import { getConnection, listConnections } from './list-connections.ts'
 import type { TokenReader } from './read-token.ts'
 
-export type ConnectionRouteDeps = TokenReader & { readonly database: Database }
+export type ConnectionRouteDeps = TokenReader & DisconnectDeps
 
 export function registerConnectionRoutes(app: ZodApp, deps: ConnectionRouteDeps): void {
   app.get(
@@ -62,5 +63,18 @@ export function registerConnectionRoutes(app: ZodApp, deps: ConnectionRouteDeps)
       },
     },
     async ({ params, origin }) => deps.readRefreshedToken(params.id, origin),
+  )
+  app.delete(
+    '/connections/:id',
+    {
+      config: agentRoute,
+      schema: {
+        tags: ['connections'],
+        summary: 'Disconnect: forget the secrets, and revoke them at the provider',
+        ...one,
+        response: { 200: disconnected },
+      },
+    },
+    async ({ params, origin }) => disconnectConnection(deps, params.id, origin),
   )
 }

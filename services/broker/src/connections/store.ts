@@ -136,18 +136,26 @@ export async function extendPendingConnection(
 
 export type Activation = {
   readonly connectionId: string
+  /** `any` but revoked. */
+  readonly from: 'pending' | 'any'
+  readonly scopes: readonly string[]
   readonly grantedScopes: readonly string[]
   readonly account: Connection['account']
+  /** undefined leaves it as it is. */
+  readonly metadata: Connection['metadata'] | undefined
 }
 
 export async function updateToActive(transaction: Queryable, activation: Activation): Promise<boolean> {
-  const { account } = activation
+  const { account, metadata } = activation
   const rows = await transaction.query(sql`
     update connections
-       set status = 'active', status_reason = null, granted_scopes = ${activation.grantedScopes}::text[],
+       set status = 'active', status_reason = null, scopes = ${activation.scopes}::text[],
+           granted_scopes = ${activation.grantedScopes}::text[],
+           metadata = coalesce(${metadata === undefined ? null : JSON.stringify(metadata)}::json, metadata),
            account_issuer = ${account?.issuer ?? null}::text, account_subject = ${account?.subject ?? null}::text,
            account_label = ${account?.label ?? null}::text, updated_at = now()
-     where id = ${activation.connectionId}::uuid and status = 'pending'
+     where id = ${activation.connectionId}::uuid
+       and case ${activation.from}::text when 'pending' then status = 'pending' else status <> 'revoked' end
     returning id`)
   return rows.length === 1
 }
@@ -188,4 +196,11 @@ export async function updateGrantedScopes(
   await transaction.query(sql`
     update connections set granted_scopes = ${scopes}::text[], updated_at = now()
      where id = ${id}::uuid and granted_scopes is distinct from ${scopes}::text[]`)
+}
+
+export type StatusCount = { readonly status: ConnectionStatus; readonly count: number }
+
+export function countByStatus(database: Queryable): Promise<readonly StatusCount[]> {
+  return database.query<StatusCount>(sql`
+    select ${effectiveStatus} as status, count(*)::float8 as count from connections c group by 1`)
 }

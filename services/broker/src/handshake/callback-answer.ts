@@ -39,7 +39,7 @@ export function returnWithError(domains: readonly ReturnDomain[], bound: BoundCa
     sendBack(domains, bound, 'error', error) ?? {
       kind: 'page',
       page: pageOf(error),
-      status: error === 'link_expired' ? 410 : 200,
+      status: statusOf(error),
       clearCookie: bound.clearCookie,
     }
   )
@@ -48,7 +48,13 @@ export function returnWithError(domains: readonly ReturnDomain[], bound: BoundCa
 function pageOf(error: string): PageKind {
   if (error === 'link_expired') return 'expired-link'
   if (error === 'access_denied') return 'declined'
+  if (error === 'account_mismatch') return 'other-account'
   return error === 'already_completed' ? 'already-completed' : 'provider-problem'
+}
+
+function statusOf(error: string): number {
+  if (error === 'link_expired') return 410
+  return error === 'account_mismatch' ? 409 : 200
 }
 
 /** The URL is checked again at the end: the list may have become narrower since (H10). */

@@ -17,20 +17,14 @@ import {
 } from './callback-answer.ts'
 import { refuse, refuseExpired, refuseIssuer, refuseStranger } from './callback-refusal.ts'
 import { type Callback, toReturnError } from './callback.ts'
-import {
-  type Conclusion,
-  type OutcomeDeps,
-  concludeFrom,
-  concludeHandshake,
-  noteRetry,
-  storeGrant,
-} from './handshake-outcome.ts'
+import { type Conclusion, concludeFrom, concludeHandshake, noteRetry } from './handshake-outcome.ts'
 import { digestProfile } from './profile-digest.ts'
 import type { ReturnDomain } from './return-url.ts'
+import { type StoreGrantDeps, storeGrant } from './store-grant.ts'
 import * as store from './store.ts'
 import { waitForOutcome } from './wait-for-outcome.ts'
 
-export type CompleteHandshakeDeps = OutcomeDeps & {
+export type CompleteHandshakeDeps = StoreGrantDeps & {
   readonly signer: StateSigner
   readonly redirectUri: RedirectUriSettings
   readonly returnDomains: readonly ReturnDomain[]

@@ -1,30 +1,22 @@
 import type { Logger } from '@nexus/service'
 import { recordEvent } from '../audit/record-event.ts'
-import { type GrantDeps, activateConnection, failConnection } from '../connections/activate-connection.ts'
+import { failConnection } from '../connections/activate-connection.ts'
 import type { Database } from '../db/database.ts'
 import { retryWhileAway } from '../db/retry-while-away.ts'
-import type { TokenGrant } from '../oauth/provider-client.ts'
 import { ProviderError } from '../oauth/provider-errors.ts'
-import type { Provider } from '../providers/provider.ts'
 import type { AcceptedCallback, BoundCallback } from './callback-answer.ts'
-import * as store from './store.ts'
+import { lockOutcome, updateToError } from './outcome-store.ts'
 
-export type OutcomeDeps = GrantDeps & {
+export type OutcomeDeps = {
   readonly database: Database
   readonly createId: () => string
   readonly logger: Logger
 }
 
-export type Granted = {
-  readonly provider: Provider
-  readonly grant: TokenGrant
-  readonly callbackParams: Readonly<Record<string, unknown>>
-}
-
 /** How a handshake ends without a grant. */
 export type Conclusion = {
   readonly event: 'oauth_error' | 'token_exchange_failed' | 'id_token_verification_failed'
-  /** `status_reason` of the connection, and the audit's outcome. */
+  /** `status_reason` of a connection that fails by it, and the audit's outcome. */
   readonly reason: string
   /** `error` in the return URL. */
   readonly returnError: string
@@ -32,35 +24,11 @@ export type Conclusion = {
 }
 
 // a spent code cannot be presented again: its answer is worth waiting for a database that restarts
-const storeForMs = 60_000
+export const storeForMs = 60_000
 
 /**
- * Stores what a code was exchanged for: connection, token, outcome and audit in one transaction, tried again while the
- * database is away. Idempotent: after a commit whose acknowledgement was lost it finds its own outcome (R4).
- * @returns false where this handshake ended otherwise; the grant is dropped then.
- */
-export function storeGrant(deps: OutcomeDeps, bound: AcceptedCallback, granted: Granted): Promise<boolean> {
-  const { attempt } = bound
-  const about = aboutOf(bound)
-  const work = () =>
-    deps.database.transaction(async (transaction) => {
-      const recorded = await store.lockOutcome(transaction, attempt)
-      if (recorded !== 'open') return recorded === 'success'
-      const activation = { connectionId: attempt.connectionId, askedScopes: attempt.scopes, ...granted }
-      const isActivated = await activateConnection(deps, transaction, activation)
-      const error = isActivated ? undefined : 'already_completed'
-      await store.updateOutcome(transaction, attempt, isActivated ? 'success' : 'error', error)
-      const event = isActivated
-        ? ({ event: 'oauth_flow_completed', outcome: 'success', tokenVersion: 1, ...about } as const)
-        : ({ event: 'oauth_error', outcome: 'already_completed', ...about } as const)
-      await recordEvent(transaction, deps.createId(), event)
-      return isActivated
-    })
-  return retryWhileAway(work, { forMs: storeForMs, onRetry: noteRetry(deps, bound, 'a grant waits to be stored') })
-}
-
-/**
- * Ends an accepted handshake without a grant: its connection fails, with the reason.
+ * Ends an accepted handshake without a grant. A connection that waited for its first one fails, with the reason; one that
+ * was to be reconnected stays exactly as it is.
  * @returns false where another attempt has taken over: then it is not this one's to end.
  */
 export function concludeHandshake(
@@ -72,10 +40,10 @@ export function concludeHandshake(
   const { event, reason, returnError, data } = conclusion
   const work = () =>
     deps.database.transaction(async (transaction) => {
-      const recorded = await store.lockOutcome(transaction, attempt)
-      if (recorded !== 'open') return recorded === 'error'
-      await store.updateOutcome(transaction, attempt, 'error', returnError)
-      await failConnection(transaction, attempt.connectionId, reason)
+      const standing = await lockOutcome(transaction, attempt)
+      if (standing.kind !== 'open') return standing.kind === 'error'
+      await updateToError(transaction, attempt, returnError)
+      if (!attempt.isReconnect) await failConnection(transaction, attempt.connectionId, reason)
       await recordEvent(transaction, deps.createId(), { event, outcome: reason, data, ...aboutOf(bound) })
       return true
     })
@@ -96,7 +64,8 @@ export function concludeFrom(error: unknown): Conclusion {
   return { event: 'token_exchange_failed', reason: returnError, returnError, data }
 }
 
-function aboutOf({ attempt, origin }: BoundCallback) {
+/** Whom an audit event is about. */
+export function aboutOf({ attempt, origin }: BoundCallback) {
   const { zone, connectionId, providerId } = attempt
   return { origin, zone, connectionId, providerId }
 }

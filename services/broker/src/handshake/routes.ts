@@ -1,4 +1,12 @@
-import { connectionRequestLimit, connectionRequested, consentSpecBody, idempotencyKey, noQuery } from '@nexus/contracts'
+import {
+  connectionRequestLimit,
+  connectionRequested,
+  consentSpecBody,
+  idParams,
+  idempotencyKey,
+  noQuery,
+  reconnectBody,
+} from '@nexus/contracts'
 import {
   type ZodApp,
   installFormParser,
@@ -11,6 +19,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { agentRoute, pageRoute } from '../http/access.ts'
 import { type BeginHandshakeDeps, beginHandshake } from './begin-handshake.ts'
+import { beginReconnect } from './begin-reconnect.ts'
 import { type Callback, callbackQuery } from './callback.ts'
 import type { CallbackAnswer } from './callback-answer.ts'
 import { type CompleteHandshakeDeps, completeHandshake } from './complete-handshake.ts'
@@ -27,9 +36,10 @@ export type HandshakeRouteDeps = BeginHandshakeDeps &
 const ticketParams = z.strictObject({ ticket: z.string().min(1).max(64) })
 const formPostLimit = 65_536
 
-/** `/auth/*`: the only part of the Broker that browsers and identity providers meet. */
+const idempotencyHeaders = z.object({ 'idempotency-key': idempotencyKey.optional() })
+
+/** How consent is asked for, and `/auth/*`: the only part of the Broker that browsers and identity providers meet. */
 export function registerHandshakeRoutes(app: ZodApp, deps: HandshakeRouteDeps): void {
-  const idempotencyHeaders = z.object({ 'idempotency-key': idempotencyKey.optional() })
   app.post(
     '/auth/consent-spec',
     {
@@ -46,6 +56,29 @@ export function registerHandshakeRoutes(app: ZodApp, deps: HandshakeRouteDeps): 
     },
     async ({ body, headers, origin }) =>
       beginHandshake(deps, { spec: body, idempotencyKey: headers['idempotency-key'], origin }),
+  )
+  app.post(
+    '/connections/:id/reconnect',
+    {
+      config: agentRoute,
+      bodyLimit: connectionRequestLimit,
+      schema: {
+        tags: ['handshake'],
+        summary: 'Ask for consent anew: a link for a connection that exists',
+        headers: idempotencyHeaders,
+        params: idParams,
+        querystring: noQuery,
+        body: reconnectBody,
+        response: { 200: connectionRequested },
+      },
+    },
+    async ({ params, body, headers, origin }) =>
+      beginReconnect(deps, {
+        connectionId: params.id,
+        wanted: body,
+        idempotencyKey: headers['idempotency-key'],
+        origin,
+      }),
   )
   app.get(
     pageStylesheetPath,

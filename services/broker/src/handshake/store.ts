@@ -1,16 +1,24 @@
 import type { Queryable } from '../db/database.ts'
-import { sql } from '../db/sql.ts'
+import { fragment, sql } from '../db/sql.ts'
 import type { SealedSecret, SecretVault } from '../vault/secret-vault.ts'
 
-// a code once accepted is exchanged within seconds; after this long its Broker is taken for dead
-const abandonedAfter = '60 seconds'
+/** A code once accepted is exchanged within seconds; after this long its Broker is taken for dead. */
+export const abandonedAfter = '60 seconds'
 const attemptLifetime = '10 minutes'
 const maxLiveAttempts = 10
+
+/** `oauth`: the first grant of a connection that waits for it. `reconnect`: a new grant for one that is past waiting. */
+export type HandshakePurpose = 'oauth' | 'reconnect'
 
 export type NewHandshake = {
   readonly id: string
   readonly connectionId: string
+  readonly purpose: HandshakePurpose
   readonly ticketHash: Buffer
+  readonly scopes: readonly string[]
+  /** Becomes the connection's on success; undefined leaves it as it is. */
+  readonly metadata: Readonly<Record<string, unknown>> | undefined
+  readonly allowsAccountChange: boolean
   readonly returnUrl: string | undefined
   readonly profileDigest: Buffer
   readonly ttlSeconds: number
@@ -18,14 +26,52 @@ export type NewHandshake = {
 
 export async function insertHandshake(database: Queryable, handshake: NewHandshake): Promise<Date> {
   const [row] = await database.query<{ expires_at: Date }>(sql`
-    insert into handshakes (id, connection_id, purpose, ticket_hash, return_url, profile_digest, expires_at)
-    values (${handshake.id}::uuid, ${handshake.connectionId}::uuid, 'oauth', ${handshake.ticketHash}::bytea,
-            ${handshake.returnUrl ?? null}::text, ${handshake.profileDigest}::bytea,
+    insert into handshakes (id, connection_id, purpose, ticket_hash, scopes, metadata, allow_account_change, return_url,
+                            profile_digest, expires_at)
+    values (${handshake.id}::uuid, ${handshake.connectionId}::uuid, ${handshake.purpose}::text,
+            ${handshake.ticketHash}::bytea, ${handshake.scopes}::text[],
+            ${handshake.metadata === undefined ? null : JSON.stringify(handshake.metadata)}::json,
+            ${handshake.allowsAccountChange}::boolean, ${handshake.returnUrl ?? null}::text,
+            ${handshake.profileDigest}::bytea,
             now() + make_interval(secs => ${handshake.ttlSeconds}::int))
     returning expires_at`)
   if (!row) throw new Error('insert returned no row')
   return row.expires_at
 }
+
+/** Until the transaction ends nobody else starts a reconnect of this connection: of two, the later finds the earlier. */
+export async function lockReconnects(transaction: Queryable, connectionId: string): Promise<void> {
+  await transaction.query(sql`select pg_advisory_xact_lock(hashtextextended(${connectionId}::text, 0))`)
+}
+
+/**
+ * A newer link takes the place of all that are open: they read as expired, and what is under way on one of them, an
+ * exchange included, has its outcome. In the order in which everybody holds several handshakes of one connection.
+ */
+export async function supersedeHandshakes(transaction: Queryable, connectionId: string): Promise<void> {
+  await transaction.query(sql`
+    with held as (
+      select id from handshakes
+       where connection_id = ${connectionId}::uuid and outcome is null
+       order by id
+         for update
+    )
+    update handshakes set outcome = 'error', outcome_error = 'link_expired' where id in (select id from held)`)
+}
+
+/** True while nothing has come of a handshake, past its deadline too. */
+export async function isHandshakeOpen(database: Queryable, handshakeId: string): Promise<boolean> {
+  const rows = await database.query(sql`
+    select 1 from handshakes where id = ${handshakeId}::uuid and outcome is null`)
+  return rows.length > 0
+}
+
+/** The connection has no use for what the handshake brings: it neither waits for its person nor missed them. */
+export const isElsewhere = fragment`
+  case h.purpose when 'reconnect' then c.status = 'revoked' else c.status not in ('pending', 'expired') end`
+
+// rows of Brokers that are about to be upgraded have no scopes of their own
+const scopesOf = fragment`coalesce(h.scopes, c.scopes)`
 
 export type HandshakeState = {
   readonly handshakeId: string
@@ -33,9 +79,9 @@ export type HandshakeState = {
   readonly providerId: string
   readonly profileDigest: Buffer
   readonly scopes: readonly string[]
-  /** Its deadline has passed, swept or not. */
+  /** Its deadline has passed, swept or not, or a newer link took its place. */
   readonly isExpired: boolean
-  /** A callback was accepted, or the connection is no longer waiting for one. */
+  /** A callback was accepted, or the connection has no use for one. */
   readonly isOver: boolean
   readonly now: Date
 }
@@ -46,10 +92,11 @@ export async function selectHandshakeByTicket(
 ): Promise<HandshakeState | undefined> {
   const [row] = await database.query<HandshakeState>(sql`
     select h.id as "handshakeId", c.id as "connectionId", c.provider_id as "providerId",
-           h.profile_digest as "profileDigest", c.scopes as "scopes",
-           (h.expires_at <= now() or c.status = 'expired') as "isExpired",
-           (h.outcome is not null or c.status not in ('pending', 'expired')
-             or coalesce(h.accepted_at >= now() - ${abandonedAfter}::interval, false)) as "isOver",
+           h.profile_digest as "profileDigest", ${scopesOf} as "scopes",
+           (h.expires_at <= now() or (h.purpose <> 'reconnect' and c.status = 'expired')
+             or h.outcome_error is not distinct from 'link_expired') as "isExpired",
+           (${isElsewhere} or (h.outcome is not null and h.outcome_error is distinct from 'link_expired')
+             or (h.outcome is null and coalesce(h.accepted_at >= now() - ${abandonedAfter}::interval, false))) as "isOver",
            now() as "now"
       from handshakes h
       join connections c on c.id = h.connection_id
@@ -72,7 +119,7 @@ export type NewAttempt = {
 /**
  * Adds an attempt; beyond ten living ones the newest gives way: whoever is at the provider already stays, however often
  * the link is opened meanwhile, and whoever comes after a scanner still gets in. Who opened the link in time may finish
- * after its deadline: the connection waits as long as the attempt lives.
+ * after its deadline: a connection that waits for its first grant waits as long as the attempt lives.
  */
 export async function insertAttempt(transaction: Queryable, vault: SecretVault, attempt: NewAttempt): Promise<void> {
   const secret: SealedSecret = vault.seal(JSON.stringify(attempt.secrets), attemptContext(attempt.id))
@@ -89,7 +136,7 @@ export async function insertAttempt(transaction: Queryable, vault: SecretVault, 
     ), held as (
       update connections c set pending_until = now() + ${attemptLifetime}::interval
         from handshakes h
-       where h.id = ${attempt.handshakeId}::uuid and c.id = h.connection_id
+       where h.id = ${attempt.handshakeId}::uuid and h.purpose <> 'reconnect' and c.id = h.connection_id
          and c.status = 'pending' and c.pending_until < now() + ${attemptLifetime}::interval
     )
     insert into handshake_attempts (id, handshake_id, jti_hash, cookie_hash, redirect_uri, secrets, key_id, expires_at)
@@ -109,7 +156,11 @@ export type AttemptState = {
   readonly zone: string
   readonly providerId: string
   readonly providerName: string
+  readonly isReconnect: boolean
   readonly scopes: readonly string[]
+  /** Becomes the connection's on success; undefined leaves it as it is. */
+  readonly metadata: Readonly<Record<string, unknown>> | undefined
+  readonly allowsAccountChange: boolean
   readonly returnUrl: string | undefined
   readonly profileDigest: Buffer
   readonly isProfileRemoved: boolean
@@ -120,11 +171,17 @@ export type AttemptState = {
   readonly sealedSecrets: Buffer | null
 }
 
+type AttemptRow = Omit<AttemptState, 'returnUrl' | 'metadata'> & {
+  readonly returnUrl: string | null
+  readonly metadata: Record<string, unknown> | null
+}
+
 export async function selectAttempt(database: Queryable, jtiHash: Buffer): Promise<AttemptState | undefined> {
-  const [row] = await database.query<Omit<AttemptState, 'returnUrl'> & { readonly returnUrl: string | null }>(sql`
+  const [row] = await database.query<AttemptRow>(sql`
     select a.id as "attemptId", h.id as "handshakeId", c.id as "connectionId", c.zone as "zone",
-           c.provider_id as "providerId", p.name as "providerName", c.scopes as "scopes", h.return_url as "returnUrl",
-           h.profile_digest as "profileDigest", p.deleted_at is not null as "isProfileRemoved",
+           c.provider_id as "providerId", p.name as "providerName", h.purpose = 'reconnect' as "isReconnect",
+           ${scopesOf} as "scopes", h.metadata as "metadata", h.allow_account_change as "allowsAccountChange",
+           h.return_url as "returnUrl", h.profile_digest as "profileDigest", p.deleted_at is not null as "isProfileRemoved",
            a.cookie_hash as "cookieHash", a.redirect_uri as "redirectUri",
            a.consumed_at is not null as "isConsumed", a.expires_at <= now() as "isExpired", a.secrets as "sealedSecrets"
       from handshake_attempts a
@@ -132,7 +189,7 @@ export async function selectAttempt(database: Queryable, jtiHash: Buffer): Promi
       join connections c on c.id = h.connection_id
       join provider_profiles p on p.id = c.provider_id
      where a.jti_hash = ${jtiHash}::bytea`)
-  return row && { ...row, returnUrl: row.returnUrl ?? undefined }
+  return row && { ...row, returnUrl: row.returnUrl ?? undefined, metadata: row.metadata ?? undefined }
 }
 
 /** @throws AppError `vault_integrity`, `key_unavailable` */
@@ -160,16 +217,17 @@ export async function acceptAttempt(
         from handshake_attempts a, connections c
        where h.id = ${attempt.handshakeId}::uuid and a.id = ${attempt.attemptId}::uuid and c.id = h.connection_id
          and a.handshake_id = h.id and a.consumed_at is null and a.expires_at > now()
-         and c.status = 'pending' and c.pending_until > now() and h.outcome is null
-         and (h.accepted_at is null or h.accepted_at < now() - ${abandonedAfter}::interval)
-      returning h.connection_id
+         and case h.purpose when 'reconnect' then c.status <> 'revoked'
+                            else c.status = 'pending' and c.pending_until > now() end
+         and h.outcome is null and (h.accepted_at is null or h.accepted_at < now() - ${abandonedAfter}::interval)
+      returning h.connection_id, h.purpose
     ), consumed as (
       update handshake_attempts set consumed_at = now(), secrets = null, key_id = null
        where id = ${attempt.attemptId}::uuid and exists (select from accepted)
     ), held as (
-      -- an exchange under way is not overtaken by the link's deadline
+      -- the exchange for a first grant is not overtaken by the link's deadline
       update connections set pending_until = greatest(pending_until, now() + interval '2 minutes')
-       where id in (select connection_id from accepted)
+       where id in (select connection_id from accepted where purpose <> 'reconnect')
     )
     select true as "isAccepted" from accepted
     union all
@@ -180,46 +238,21 @@ export async function acceptAttempt(
 /** An attempt that this Broker may follow through, by the id of its acceptance. */
 export type AcceptedAttempt = AttemptState & { readonly acceptanceId: string }
 
-/** Holds the handshake until the transaction ends. `open`: this acceptance stands, and has no outcome yet. */
-export async function lockOutcome(
-  transaction: Queryable,
-  attempt: AcceptedAttempt,
-): Promise<'open' | 'success' | 'error' | 'superseded'> {
-  const [row] = await transaction.query<{ outcome: RecordedOutcome['outcome']; acceptanceId: string | null }>(sql`
-    select outcome, acceptance_id as "acceptanceId"
-      from handshakes where id = ${attempt.handshakeId}::uuid
-       for update`)
-  if (row?.acceptanceId !== attempt.acceptanceId) return 'superseded'
-  return row.outcome ?? 'open'
-}
-
-export async function updateOutcome(
-  transaction: Queryable,
-  attempt: AttemptState,
-  outcome: 'success' | 'error',
-  error: string | undefined,
-): Promise<void> {
+/** Holds all handshakes of a connection until the transaction ends; ends those whose code nobody presents right now. */
+export async function endHandshakesOf(transaction: Queryable, connectionId: string): Promise<void> {
   await transaction.query(sql`
-    update handshakes set outcome = ${outcome}::text, outcome_error = ${error ?? null}::text
-     where id = ${attempt.handshakeId}::uuid`)
-}
-
-export type RecordedOutcome = {
-  readonly outcome: 'success' | 'error' | null
-  readonly error: string | null
-  /** Somebody presents a code now, or died doing so a moment ago. */
-  readonly isUnderWay: boolean
-  /** The connection neither waits for its user nor missed them: something else became of it. */
-  readonly isElsewhere: boolean
-}
-
-export async function selectOutcome(database: Queryable, handshakeId: string): Promise<RecordedOutcome | undefined> {
-  const [row] = await database.query<RecordedOutcome>(sql`
-    select h.outcome, h.outcome_error as error,
-           coalesce(h.accepted_at >= now() - ${abandonedAfter}::interval, false) as "isUnderWay",
-           c.status not in ('pending', 'expired') as "isElsewhere"
-      from handshakes h
-      join connections c on c.id = h.connection_id
-     where h.id = ${handshakeId}::uuid`)
-  return row
+    with held as (
+      select id, outcome is null and coalesce(accepted_at < now() - ${abandonedAfter}::interval, true) as "isIdle"
+        from handshakes where connection_id = ${connectionId}::uuid
+       order by id
+         for update
+    ), ended as (
+      update handshakes set outcome = 'error', outcome_error = 'already_completed'
+       where id in (select id from held where "isIdle")
+    )
+    update handshake_attempts set consumed_at = coalesce(consumed_at, now()), secrets = null, key_id = null
+     where id in (
+       select id from handshake_attempts
+        where handshake_id in (select id from held) and secrets is not null
+          for update skip locked)`)
 }

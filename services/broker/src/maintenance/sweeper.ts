@@ -1,7 +1,9 @@
 import type { Logger } from '@nexus/service'
 import { countDaysAhead, ensurePartitions } from '../audit/partitions.ts'
+import type { AuditRetention } from '../audit/retention.ts'
 import type { Database } from '../db/database.ts'
 import type { DatabaseClock } from '../db/database-clock.ts'
+import { inBatches } from './in-batches.ts'
 import * as store from './store.ts'
 
 export type SweeperDeps = {
@@ -9,6 +11,9 @@ export type SweeperDeps = {
   readonly clock: DatabaseClock
   readonly logger: Logger
   readonly intervalMs: number
+  readonly auditRetention: Pick<AuditRetention, 'dropOldPartitions'>
+  /** PURGE_AFTER_DAYS */
+  readonly purgeAfterDays: number
 }
 
 export type Sweeper = AsyncDisposable & {
@@ -17,26 +22,43 @@ export type Sweeper = AsyncDisposable & {
   readonly sweep: () => Promise<void>
 }
 
+type Job = (signal: AbortSignal) => Promise<unknown>
+
 /**
  * The housekeeping of every Broker. Each job is idempotent and passes over rows that another Broker holds, so it does not
  * matter how many run it; a job that fails is tried again with the next sweep.
  */
-export function createSweeper({ database, clock, logger, intervalMs }: SweeperDeps): Sweeper {
+export function createSweeper({
+  database,
+  clock,
+  logger,
+  intervalMs,
+  auditRetention,
+  purgeAfterDays,
+}: SweeperDeps): Sweeper {
+  const stopping = new AbortController()
   let daysAhead = 0
   let running: Promise<void> = Promise.resolve()
+  const batched =
+    (job: (database: Database, limit: number) => Promise<number>): Job =>
+    (signal) =>
+      inBatches((limit) => job(database, limit), signal)
 
-  const jobs: readonly (readonly [string, () => Promise<unknown>])[] = [
+  const jobs: readonly (readonly [string, Job])[] = [
     ['measure the clock', () => clock.measure()],
     ['make audit partitions', () => ensurePartitions(database)],
     ['count audit partitions', async () => (daysAhead = await countDaysAhead(database))],
-    ['expire connections', () => store.expirePendingConnections(database)],
-    ['forget secrets of attempts', () => store.forgetAttemptSecrets(database)],
-    ['delete expired handshakes', () => store.deleteExpiredHandshakes(database)],
-    ['delete idempotency keys', () => store.deleteOldIdempotencyKeys(database)],
+    ['expire connections', batched(store.expirePendingConnections)],
+    ['forget secrets of attempts', batched(store.forgetAttemptSecrets)],
+    ['delete expired handshakes', batched(store.deleteExpiredHandshakes)],
+    ['delete idempotency keys', batched(store.deleteOldIdempotencyKeys)],
+    ['purge connections', batched((on, limit) => store.purgeConnections(on, purgeAfterDays, limit))],
+    ['drop audit partitions', auditRetention.dropOldPartitions],
   ]
   const runJobs = async (): Promise<void> => {
     for (const [name, job] of jobs) {
-      await job().catch((error: unknown) => {
+      if (stopping.signal.aborted) return
+      await job(stopping.signal).catch((error: unknown) => {
         logger.warn({ err: error, job: name }, 'housekeeping failed; it will be tried again')
       })
     }
@@ -50,6 +72,7 @@ export function createSweeper({ database, clock, logger, intervalMs }: SweeperDe
     sweep,
     async [Symbol.asyncDispose]() {
       clearInterval(timer)
+      stopping.abort()
       await running
     },
   }

@@ -1,7 +1,7 @@
 import type { Queryable } from '../db/database.ts'
 import * as store from './store.ts'
 
-/** What operators and apps are told of (docs/operations.md, Notices). */
+/** What operators and apps are told of (docs/webhooks.md). */
 export type ConnectionNotice = 'connection.attention_required' | 'connection.active' | 'connection.revoked'
 export type ProviderNotice = 'provider.alarm' | 'provider.recovered'
 

@@ -22,6 +22,7 @@ import type {
 import { ProviderError } from './provider-errors.ts'
 import { classifyRefreshError } from './refresh-outcome.ts'
 import { pickFreeParameters } from './reserved-parameters.ts'
+import { revokeToken } from './revocation-request.ts'
 import { sendTokenRequest, type SentTokenRequest, type TokenRequestDependencies } from './token-request.ts'
 
 export type ProviderClientDependencies = {
@@ -66,6 +67,7 @@ export function createProviderClient(dependencies: ProviderClientDependencies): 
         return classifyRefreshError(error, provider.fatalRefreshErrors, sending.hasBegun())
       }
     },
+    revoke: (provider, request) => revokeToken(context, provider, request),
   }
 }
 

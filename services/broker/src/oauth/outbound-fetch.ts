@@ -32,6 +32,8 @@ type OutboundRequest = {
   readonly redirect?: string
   readonly signal?: AbortSignal | undefined
   readonly hooks?: SendingHooks | undefined
+  /** Only status and headers count: what the answer's body is, and whether it ends, makes no difference. */
+  readonly ignoresBody?: boolean
 }
 
 /** Takes the place of `fetch` in openid-client and jose. Its answers are whole: the body is in memory when it resolves. */
@@ -45,9 +47,10 @@ const defaultTimeouts: OutboundTimeouts = {
 }
 
 const userAgent = 'Nexus-Broker'
+const ignoredBytes = 16_384
 
 /**
- * The one way out of the process towards providers (P4). Every request is checked by the address guard, on the
+ * The one way out of the process towards providers and webhooks (P4). Every request is checked by the address guard, on the
  * literal and on the addresses that the socket then uses; redirects are failures; time and bytes are bounded.
  *
  * The returned function throws ProviderError: `address` where Nexus may not go, `unavailable` for the network and the
@@ -70,7 +73,8 @@ export function createOutboundFetch(options: OutboundFetchOptions): OutboundFetc
       const plain = target.protocol === 'https:' ? dispatchers.https : dispatchers.http
       const dispatcher = init.hooks === undefined ? plain : withSendingHooks(plain, init.hooks)
       const answer = await request(target, { ...sent, dispatcher })
-      return await toResponse(answer, maxBytes)
+      refuseStatus(answer)
+      return init.ignoresBody === true ? toBareResponse(answer) : await toResponse(answer, maxBytes)
     } catch (error) {
       throw translateNetworkError(error)
     }
@@ -117,23 +121,31 @@ function buildHeaders(given: OutboundRequest['headers']): Record<string, string>
 
 function toMethod(method = 'GET'): Dispatcher.HttpMethod {
   if (method === 'GET' || method === 'POST') return method
-  throw new TypeError('only GET and POST are sent to providers')
+  throw new TypeError('only GET and POST are sent')
 }
 
 function toBody(body: OutboundRequest['body']): string | Uint8Array | null {
   if (body === undefined || body === null) return null
   if (body instanceof URLSearchParams) return body.toString()
   if (typeof body === 'string' || body instanceof Uint8Array) return body
-  throw new TypeError('only text and bytes are sent to providers')
+  throw new TypeError('only text and bytes are sent')
+}
+
+function refuseStatus({ statusCode: status, body }: Dispatcher.ResponseData): void {
+  if (status >= 200 && status <= 599 && !(status >= 300 && status <= 399)) return
+  body.on('error', () => {}).destroy()
+  const reason = status >= 300 && status <= 399 ? 'redirects are not followed' : 'the status is not one of HTTP'
+  throw new ProviderError('invalid_answer', reason, { status })
+}
+
+function toBareResponse({ statusCode: status, headers, body }: Dispatcher.ResponseData): Response {
+  // what little comes is read, so that the connection can serve again; more is cut off, and so is all at the deadline
+  void body.dump({ limit: ignoredBytes })
+  return new Response(null, { status, headers: copyHeaders(headers) })
 }
 
 async function toResponse(answer: Dispatcher.ResponseData, maxBytes: number): Promise<Response> {
   const { statusCode: status } = answer
-  if (status < 200 || status > 599 || (status >= 300 && status <= 399)) {
-    answer.body.on('error', () => {}).destroy()
-    const reason = status >= 300 && status <= 399 ? 'redirects are not followed' : 'the status is not one of HTTP'
-    throw new ProviderError('invalid_answer', reason, { status })
-  }
   const headers = copyHeaders(answer.headers)
   const received = await readCapped(answer.body, maxBytes)
   const bytes = await decodeContent(received, headers.get('content-encoding'), maxBytes)
@@ -163,7 +175,7 @@ async function readCapped(body: AsyncIterable<Uint8Array>, maxBytes: number): Pr
 }
 
 /** Lets go of work that cannot be aborted itself when the signal fires. */
-async function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+export async function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>()
   const onAbort = (): void => reject(signal.reason)
   signal.addEventListener('abort', onAbort, { once: true })

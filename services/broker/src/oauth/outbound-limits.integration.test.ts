@@ -77,3 +77,43 @@ test('the caller can give up too', async () => {
   const signal = AbortSignal.timeout(100)
   await expect(openFetch()(peer.url, { signal })).rejects.toMatchObject({ kind: 'unavailable' })
 })
+
+test('[P4] a body that is ignored is neither waited for nor read to its end', async () => {
+  const closed = Promise.withResolvers<number>()
+  const peer = await startPeer((request, response) => {
+    response.writeHead(request.url === '/small' ? 200 : 503, { 'retry-after': '7' }).flushHeaders()
+    if (request.url === '/small') return void response.end('short')
+    if (request.url === '/drips') return void response.write('{')
+    let sent = 0
+    const pour = (): void => {
+      sent += 65_536
+      if (response.write(Buffer.alloc(65_536))) setImmediate(pour)
+      else response.once('drain', pour)
+    }
+    pour()
+    response.once('close', () => closed.resolve(sent))
+  })
+  const outbound = openFetch({ timeouts: { bodyMs: 5_000 } })
+  for (const path of ['/drips', '/pours']) {
+    const answer = await outbound(peer.url + path, { ignoresBody: true })
+    expect([answer.status, answer.headers.get('retry-after'), answer.body]).toEqual([503, '7', null])
+  }
+  // what the sockets on the way hold
+  expect(await closed.promise).toBeLessThan(16 << 20)
+  expect((await outbound(`${peer.url}/small`, { ignoresBody: true })).ok).toBe(true)
+})
+
+test('[P4] a dripping body that is ignored ends with its request’s deadline', async () => {
+  const closed = Promise.withResolvers<void>()
+  const peer = await startPeer((_, response) => {
+    response.writeHead(200).flushHeaders()
+    const timer = setInterval(() => response.write(' '), 20)
+    response.once('close', () => {
+      clearInterval(timer)
+      closed.resolve()
+    })
+  })
+  const answer = await openFetch()(peer.url, { ignoresBody: true, signal: AbortSignal.timeout(300) })
+  expect(answer.ok).toBe(true)
+  await closed.promise
+})

@@ -77,6 +77,26 @@ export type RefreshOutcome =
   /** The hook held the request back: not one byte has left. */
   | { readonly kind: 'held_back' }
 
+export type RevocationRequest = {
+  readonly clientSecret: string | undefined
+  readonly token: string
+  readonly tokenTypeHint: 'refresh_token' | 'access_token'
+  /** The caller's deadline, for everything: metadata, connecting, the answer. */
+  readonly signal: AbortSignal
+}
+
+/** What became of one token for good: asking again would change nothing. */
+export type SettledRevocation =
+  | { readonly kind: 'done' }
+  /** The provider has no way to revoke it. */
+  | { readonly kind: 'unsupported' }
+  | { readonly kind: 'refused'; readonly error: string }
+
+export type RevocationOutcome =
+  | SettledRevocation
+  /** It still lives, and is to be revoked later (RFC 7009 §2.2.1). */
+  | { readonly kind: 'transient'; readonly reason: string; readonly retryAfterSeconds: number | undefined }
+
 /** All that Nexus asks of a provider. Every method throws ProviderError (provider-errors.ts) unless it says otherwise. */
 export type ProviderClient = {
   findEndpoints(provider: OAuthProvider): Promise<ProviderEndpoints>
@@ -86,4 +106,6 @@ export type ProviderClient = {
   exchangeCode(provider: OAuthProvider, exchange: CodeExchange): Promise<TokenGrant>
   /** Presents the refresh token once (RFC 6749 §6). Never throws for what a provider answers. */
   refresh(provider: OAuthProvider, request: RefreshRequest): Promise<RefreshOutcome>
+  /** Revokes one token (RFC 7009 §2.1). Never throws for what a provider answers. */
+  revoke(provider: OAuthProvider, request: RevocationRequest): Promise<RevocationOutcome>
 }

@@ -93,7 +93,8 @@ function assertSuccess(response: Response, fields: Fields | undefined, nowMs: nu
   if (![undefined, null, ''].some((none) => none === fields['error'])) throw invalid('there is an error inside')
 }
 
-function parseFields(body: string, contentType: string): Fields | undefined {
+/** The fields of an OAuth answer, JSON or form-encoded; undefined where it is neither. */
+export function parseFields(body: string, contentType: string): Fields | undefined {
   const text = body.trim()
   if (text.startsWith('{')) return parseJsonObject(text)
   const isForm = /^(application\/x-www-form-urlencoded|text\/plain)?\s*(;|$)/i.test(contentType.trim())

@@ -56,11 +56,17 @@ export async function sendTokenRequest(
   return sent.promise
 }
 
-function buildConfiguration({ provider, endpoints, clientSecret }: TokenRequest): Configuration {
+/** How openid-client is told of a provider and of who we are there, for its token and revocation endpoints. */
+export function buildConfiguration({
+  provider,
+  endpoints,
+  clientSecret,
+}: Pick<TokenRequest, 'provider' | 'endpoints' | 'clientSecret'>): Configuration {
   const server = {
     // openid-client wants an issuer. `.invalid` belongs to nobody (RFC 6761 §6.4), so this one is no provider's.
     issuer: endpoints.issuer ?? `https://${provider.id}.invalid`,
     token_endpoint: endpoints.tokenEndpoint,
+    ...(endpoints.revocationEndpoint !== undefined && { revocation_endpoint: endpoints.revocationEndpoint }),
   }
   const authentication = chooseClientAuthentication(provider, clientSecret, endpoints.tokenEndpointAuthMethods)
   const configuration = new Configuration(server, provider.clientId, undefined, authentication)
@@ -71,15 +77,15 @@ function buildConfiguration({ provider, endpoints, clientSecret }: TokenRequest)
 }
 
 /** openid-client's errors carry answers in their causes: only the ones that we threw ourselves come through (P5). */
-function translateClientError(error: unknown): unknown {
+export function translateClientError(error: unknown): unknown {
   if (error instanceof ProviderError) return error
   if (error instanceof ClientError && error.cause instanceof ProviderError) return error.cause
   if (error instanceof ClientError && error.code === 'OAUTH_TIMEOUT') {
     return new ProviderError('unavailable', 'no complete answer in time')
   }
   if (error instanceof ClientError && error.code !== undefined) {
-    return new ProviderError('invalid_answer', `the token endpoint answered outside RFC 6749 (${error.code})`)
+    return new ProviderError('invalid_answer', `the endpoint answered outside its RFC (${error.code})`)
   }
   const name = error instanceof Error ? error.name : typeof error
-  return new ProviderError('invalid_answer', `the token request failed (${name})`)
+  return new ProviderError('invalid_answer', `the request failed (${name})`)
 }

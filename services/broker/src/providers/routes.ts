@@ -6,19 +6,22 @@ import {
   line,
   noQuery,
   patchProviderBody,
+  providerDisconnecting,
   providerList,
   providerMetadata,
   providerProfile,
+  removeProviderQuery,
   replaceProviderBody,
 } from '@nexus/contracts'
 import type { ZodApp } from '@nexus/service'
 import { z } from 'zod'
+import type { Origin } from '../audit/audit-event.ts'
 import { anyKeyRoute, operatorRoute } from '../http/access.ts'
 import { findProviderById, findProviderByName, listProviders, readProviderMetadata } from './list-providers.ts'
 import { addAlias, patchProvider, removeAlias } from './patch-provider.ts'
 import { toProfileBody } from './profile-settings.ts'
 import { type RedirectUriSettings, redirectUriOf } from './redirect-uri.ts'
-import { removeProvider, removeProviderByName } from './remove-provider.ts'
+import { type Removal, removeProvider, removeProviderByName } from './remove-provider.ts'
 import { type SaveProviderDeps, type SavedProvider, registerProvider, replaceProvider } from './save-provider.ts'
 
 export type ProviderRouteDeps = SaveProviderDeps & { readonly redirectUri: RedirectUriSettings }
@@ -153,40 +156,37 @@ function registerChanging(app: ZodApp, deps: ProviderRouteDeps): void {
 }
 
 function registerRemoving(app: ZodApp, deps: ProviderRouteDeps): void {
+  const removing = {
+    tags: ['providers'],
+    querystring: removeProviderQuery,
+    response: { 202: providerDisconnecting, 204: z.null() },
+  }
   app.delete(
     '/providers/:id',
     {
       config: operatorRoute,
-      schema: {
-        tags: ['providers'],
-        summary: 'Remove a profile; its connections keep working',
-        params: idParams,
-        querystring: noQuery,
-        response: { 204: z.null() },
-      },
+      schema: { ...removing, summary: 'Remove a profile; its connections keep working unless asked', params: idParams },
     },
-    async ({ params, origin }, reply) => {
-      await removeProvider(deps, params.id, origin)
-      return reply.code(204).send(null)
+    async ({ params, query, origin }, reply) => {
+      const removed = await removeProvider(deps, params.id, toRemoval(query, origin))
+      return removed.disconnecting ? reply.code(202).send(removed.disconnecting) : reply.code(204).send(null)
     },
   )
   app.delete(
     '/providers/by-name/:name',
     {
       config: operatorRoute,
-      schema: {
-        tags: ['providers'],
-        summary: 'Remove a profile by name or alias',
-        params: nameParams,
-        querystring: noQuery,
-        response: { 204: z.null() },
-      },
+      schema: { ...removing, summary: 'Remove a profile by name or alias', params: nameParams },
     },
-    async ({ params, origin }, reply) => {
-      await removeProviderByName(deps, params.name, origin)
-      return reply.code(204).send(null)
+    async ({ params, query, origin }, reply) => {
+      const removed = await removeProviderByName(deps, params.name, toRemoval(query, origin))
+      return removed.disconnecting ? reply.code(202).send(removed.disconnecting) : reply.code(204).send(null)
     },
   )
+}
+
+function toRemoval({ disconnect }: z.infer<typeof removeProviderQuery>, origin: Origin): Removal {
+  return { origin, disconnects: disconnect === 'true' }
 }
 
 function profileBody(deps: ProviderRouteDeps, provider: Parameters<typeof toProfileBody>[0]) {

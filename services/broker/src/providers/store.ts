@@ -161,18 +161,36 @@ export async function markRotating(transaction: Queryable, id: string): Promise<
   await transaction.query(sql`update provider_profiles set rotates = true where id = ${id}::uuid and not rotates`)
 }
 
-/** Soft: connections keep working, the name and the aliases are free again. */
-export async function markProviderDeleted(database: Queryable, id: string): Promise<boolean> {
-  const rows = await database.query(sql`
+/**
+ * Soft: what connections need of it stays, the name and the aliases are free again. One that is deleted already can only
+ * be told to disconnect.
+ * @returns its name; undefined where there is none to delete
+ */
+export async function markProviderDeleted(
+  database: Queryable,
+  id: string,
+  disconnects: boolean,
+): Promise<string | undefined> {
+  const [row] = await database.query<{ name: string }>(sql`
     with gone as (
-      update provider_profiles set deleted_at = now(), revision = revision + 1
-       where id = ${id}::uuid and deleted_at is null
-      returning id
+      update provider_profiles
+         set deleted_at = coalesce(deleted_at, now()), revision = revision + 1,
+             disconnect_requested_at = case when ${disconnects}::boolean then now() else disconnect_requested_at end
+       where id = ${id}::uuid and (deleted_at is null or ${disconnects}::boolean)
+      returning id, name
     ), freed as (
       delete from provider_aliases where provider_id in (select id from gone)
     )
-    select id from gone`)
-  return rows.length === 1
+    select name from gone`)
+  return row?.name
+}
+
+/** Connections that are not over. */
+export async function countLivingConnections(database: Queryable, id: string): Promise<number> {
+  const [row] = await database.query<{ count: number }>(sql`
+    select count(*)::int as count from connections
+     where provider_id = ${id}::uuid and status in ('pending', 'active', 'attention_required')`)
+  return row?.count ?? 0
 }
 
 /** @returns the aliases that belong to another profile: then nothing was written. */

@@ -113,7 +113,7 @@ function findObstacle(deps: AttemptDeps, { claim, opened, credentials }: Opened)
 /** Marks and sends; marks again where the connection to the provider took too long to stand. */
 async function presentRefreshToken(deps: AttemptDeps, attempt: Opened): Promise<Ending | 'lost'> {
   // metadata first: nothing that may take long lies between the mark and the request
-  const unreachable = await findUnreachable(deps, attempt.opened)
+  const unreachable = await findUnreachable(deps, attempt)
   if (unreachable !== undefined) return unreachable
 
   for (let marks = 1; marks <= maxMarks; marks++) {
@@ -140,19 +140,23 @@ async function send(deps: AttemptDeps, attempt: Opened, markedAt: number): Promi
     })
   } catch (error) {
     // a fault of ours, after who knows how much was sent: settled like any other, or the token would be presented for ever
-    deps.logger.error({ err: error, connection_id: claim.connectionId }, 'a refresh failed for no reason that is known')
-    return { ...transient('internal'), isOutcomeUnknown: true }
+    return { ...noteFault(deps, claim, error), isOutcomeUnknown: true }
   }
 }
 
-async function findUnreachable(deps: AttemptDeps, { provider }: OpenedProvider): Promise<Ending | undefined> {
+async function findUnreachable(deps: AttemptDeps, { claim, opened }: Opened): Promise<Ending | undefined> {
   try {
-    await deps.providerClient.findEndpoints(provider)
+    await deps.providerClient.findEndpoints(opened.provider)
     return undefined
   } catch (error) {
-    if (!(error instanceof ProviderError)) throw error
+    if (!(error instanceof ProviderError)) return noteFault(deps, claim, error)
     return { ...transient(`discovery_${error.kind}`), retryAfterSeconds: error.retryAfterSeconds }
   }
+}
+
+function noteFault({ logger }: AttemptDeps, { connectionId }: Claim, error: unknown) {
+  logger.error({ err: error, connection_id: connectionId }, 'a refresh failed for no reason that is known')
+  return transient('internal')
 }
 
 function transient(reason: string) {

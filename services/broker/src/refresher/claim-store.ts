@@ -2,6 +2,7 @@ import { type CredentialSet, openCredentials } from '../connections/credential-s
 import type { Queryable } from '../db/database.ts'
 import { fragment, prepared, sql } from '../db/sql.ts'
 import type { SecretVault } from '../vault/secret-vault.ts'
+import { secondsSinceRefresh } from './observe-store.ts'
 import { lastMinuteSeconds } from './schedule.ts'
 
 /** How long a claim holds, in seconds: a call to the provider (20) and what lies around it. */
@@ -50,7 +51,7 @@ const claimed = fragment`
   t.lease_epoch::float8 as "leaseEpoch", t.sent_epoch is not null as "isAbandoned", t.outcome_unknown as "isOutcomeUnknown",
   t.failure_count as "failureCount",
   extract(epoch from t.expires_at - now())::float8 as "secondsLeft",
-  extract(epoch from now() - t.last_refresh_at)::float8 as "secondsSinceRefresh",
+  ${secondsSinceRefresh} as "secondsSinceRefresh",
   extract(epoch from t.next_attempt_at - now())::float8 as "retryInSeconds",
   coalesce(greatest(t.refresh_at, t.next_attempt_at) <= now() and t.refresh_at is not null, false) as "isDue",
   t.issued_at as "issuedAt", t.credentials as "sealed", t.key_id as "keyId"`
@@ -174,6 +175,18 @@ export async function releaseClaim(database: Queryable, { connectionId, leaseEpo
     update tokens set lease_owner = null, lease_until = null
      where connection_id = ${connectionId}::uuid and lease_epoch = ${leaseEpoch}::bigint
        and sent_epoch is distinct from ${leaseEpoch}::bigint`)
+}
+
+/** Gives back what of these this process holds and has not sent; the marks of those on their way to it are refused. */
+export async function releaseUnsent(
+  database: Queryable,
+  owner: string,
+  connectionIds: readonly string[],
+): Promise<void> {
+  await database.query(sql`
+    update tokens set lease_owner = null, lease_until = null
+     where connection_id = any (${connectionIds}::uuid[]) and lease_owner = ${owner}::uuid
+       and sent_epoch is distinct from lease_epoch`)
 }
 
 /**

@@ -1,6 +1,8 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from '@nexus/service'
 import type { BrokerConfig } from '../config.ts'
 import type { Database } from '../db/database.ts'
+import type { BackgroundLoop } from '../maintenance/background-loop.ts'
 import type { NoticeRecorder } from '../notices/notice-recorder.ts'
 import type { ProviderClient } from '../oauth/provider-client.ts'
 import type { SecretVault } from '../vault/secret-vault.ts'
@@ -61,7 +63,7 @@ export async function composeRefresher(config: RefresherConfig, deps: RefresherD
     slots: createProviderSlots(config.REFRESH_CONCURRENCY),
     restoredAt: config.RESTORED_AT === undefined ? undefined : new Date(config.RESTORED_AT),
   })
-  let loop: AsyncDisposable | undefined
+  let loop: BackgroundLoop | undefined
   return {
     refreshConnection: createRefreshConnection(engine),
     breakers,
@@ -73,7 +75,10 @@ export async function composeRefresher(config: RefresherConfig, deps: RefresherD
     stop: engine.stop,
     async drain(deadlineMs) {
       engine.stop()
-      await loop?.[Symbol.asyncDispose]()
+      loop?.stop()
+      // its last round may wait for a database that does not answer
+      const left = Math.max(0, deadlineMs - deps.monotonicMs())
+      await Promise.race([loop?.[Symbol.asyncDispose](), delay(left, undefined, { ref: false })])
       await engine.drain(deadlineMs)
     },
     // without waiting for anything: for a start that failed

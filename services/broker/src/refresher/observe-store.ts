@@ -1,8 +1,16 @@
 import type { ConnectionStatus } from '@nexus/contracts'
 import type { Queryable } from '../db/database.ts'
-import { sql } from '../db/sql.ts'
+import { fragment, sql } from '../db/sql.ts'
 import type { AttemptOutcome } from './outcome-store.ts'
 import { lastMinuteSeconds } from './schedule.ts'
+
+/**
+ * Seconds since the token was last refreshed, for those to whom a fresh one is as good as another refresh. Null where it
+ * is due again: an answer that waited for the database may be old by the time it is stored.
+ */
+export const secondsSinceRefresh = fragment`
+  case when coalesce(t.refresh_at > now(), t.expires_at > now(), true)
+       then extract(epoch from now() - t.last_refresh_at)::float8 end`
 
 /** How a token stands, without its secrets: what decides whether a refresh is to be tried, or waited for. */
 export type TokenState = {
@@ -15,7 +23,6 @@ export type TokenState = {
   readonly isLeased: boolean
   readonly attemptOutcome: AttemptOutcome | null
   readonly attemptEpoch: number | null
-  readonly secondsLeft: number | null
   readonly secondsSinceRefresh: number | null
   readonly retryInSeconds: number | null
   /** Somebody presented it and did not tell what came of it, at a provider that revokes on reuse: until its last minute. */
@@ -30,8 +37,7 @@ export async function selectTokenState(database: Queryable, connectionId: string
     select c.status as "status", c.status_reason as "statusReason", t.version as "version",
            t.lease_epoch::float8 as "leaseEpoch", coalesce(t.lease_until >= now(), false) as "isLeased",
            t.attempt_outcome as "attemptOutcome", t.attempt_epoch::float8 as "attemptEpoch",
-           extract(epoch from t.expires_at - now())::float8 as "secondsLeft",
-           extract(epoch from now() - t.last_refresh_at)::float8 as "secondsSinceRefresh",
+           ${secondsSinceRefresh} as "secondsSinceRefresh",
            extract(epoch from t.next_attempt_at - now())::float8 as "retryInSeconds",
            case when t.sent_epoch is not null and p.settings->>'refresh_reuse' = 'revokes'
                 then extract(epoch from t.expires_at - now())::float8 - ${lastMinuteSeconds}::int

@@ -51,7 +51,12 @@ export type FailedAttempt = {
   readonly isOutcomeUnknown: boolean
 }
 
-/** Nobody asks again before `retryInSeconds` have passed. False: somebody else's attempt counts by now. */
+/**
+ * Nobody asks again before `retryInSeconds` have passed. A token that may be spent is asked about then and not when it
+ * would be due: the grace that its provider grants is passing.
+ *
+ * @returns false where somebody else's attempt counts by now, or this outcome is recorded already.
+ */
 export async function updateFailedAttempt(
   transaction: Queryable,
   { connectionId, version, leaseEpoch }: AttemptKey,
@@ -62,10 +67,12 @@ export async function updateFailedAttempt(
        set failure_count = failure_count + case ${outcome}::text when 'transient' then 1 else 0 end,
            next_attempt_at = now() + make_interval(secs => ${retryInSeconds}::float8),
            outcome_unknown = outcome_unknown or ${isOutcomeUnknown}::boolean,
+           refresh_at = case when outcome_unknown or ${isOutcomeUnknown}::boolean then now() else refresh_at end,
            attempt_outcome = ${outcome}::text, attempt_epoch = ${leaseEpoch}::bigint,
            sent_epoch = null, sent_at = null, lease_owner = null, lease_until = null
      where connection_id = ${connectionId}::uuid and version = ${version}::int
        and (sent_epoch = ${leaseEpoch}::bigint or lease_epoch = ${leaseEpoch}::bigint)
+       and attempt_epoch is distinct from ${leaseEpoch}::bigint
     returning 1`)
   return rows.length === 1
 }

@@ -69,9 +69,10 @@ export async function recordRefreshed(
  */
 async function dropRefused(deps: RecordDeps, facts: AttemptFacts, credentials: CredentialSet): Promise<AttemptResult> {
   const state = await selectTokenState(deps.database, facts.connectionId)
-  // our own commit, whose acknowledgement was lost, or somebody's newer token: either is there to be used
   if (state?.status !== 'revoked') {
-    if (state?.version !== facts.version + 1) noteLost(deps, facts, 'a refreshed token was dropped for a newer grant')
+    // whoever else wrote the next version took the lease for it, or ended ours: this is our own commit, unacknowledged
+    const isOurs = state?.version === facts.version + 1 && state.leaseEpoch === facts.leaseEpoch
+    if (!isOurs) noteLost(deps, facts, 'a refreshed token was dropped for a newer grant')
     return { kind: 'lost' }
   }
   noteLost(deps, facts, 'a refreshed token arrived after its connection was disconnected; it will be revoked')

@@ -3,7 +3,7 @@ import type { Origin } from '../audit/audit-event.ts'
 import { type AttemptDeps, attemptRefresh } from './attempt-refresh.ts'
 import type { AttemptResult, Ending } from './attempt-result.ts'
 import type { CallVerdict, CircuitBreakers } from './circuit-breaker.ts'
-import { type Claim, releaseClaim } from './claim-store.ts'
+import { type Claim, releaseClaim, releaseUnsent } from './claim-store.ts'
 import type { AnswerKeeper } from './keep-answers.ts'
 import type { ProviderSlots } from './provider-slots.ts'
 import { type SettleDeps, settleRefresh } from './settle-refresh.ts'
@@ -35,7 +35,11 @@ export type RefreshEngine = {
   readonly isPaused: () => boolean
   /** From now on nothing is claimed. */
   readonly stop: () => void
-  /** Waits for what is under way, and for the database to take it, until `deadlineMs` (monotonic). @throws Error as AnswerKeeper.giveUp */
+  /**
+   * Gives back what is not sent yet, and waits for what is, and for the database to take it, until `deadlineMs`
+   * (monotonic).
+   * @throws Error as AnswerKeeper.giveUp, and one that names what did not end in time: another Broker finds out about it
+   */
   readonly drain: (deadlineMs: number) => Promise<void>
 }
 
@@ -81,11 +85,26 @@ export function createRefreshEngine(deps: EngineDeps): RefreshEngine {
     stop: () => void (isStopped = true),
     async drain(deadlineMs) {
       isStopped = true
-      while (flights.size > 0 && deps.monotonicMs() < deadlineMs) {
-        await Promise.race([Promise.allSettled(flights.values()), delay(100)])
-      }
+      const isInTime = (): boolean => deps.monotonicMs() < deadlineMs
+      const left = Math.max(0, deadlineMs - deps.monotonicMs())
+      const givingBack = giveBackUnsent(deps, owner, [...flights.keys()])
+      await Promise.race([givingBack, delay(left, undefined, { ref: false })])
+      while (flights.size > 0 && isInTime()) await Promise.race([Promise.allSettled(flights.values()), delay(100)])
+      while (deps.keeper.held() > 0 && isInTime()) await delay(100)
       await deps.keeper.giveUp()
+      if (flights.size > 0) {
+        throw new Error(`refreshes of these connections were cut off: ${[...flights.keys()].join(', ')}`)
+      }
     },
+  }
+}
+
+async function giveBackUnsent({ database, logger }: EngineDeps, owner: string, ids: readonly string[]): Promise<void> {
+  if (ids.length === 0) return
+  try {
+    await releaseUnsent(database, owner, ids)
+  } catch (error) {
+    logger.warn({ err: error }, 'leases could not be given back; they lapse')
   }
 }
 

@@ -87,13 +87,8 @@ function assertRefreshable(state: TokenState | undefined): asserts state is Refr
   }
 }
 
-function isRefreshed(
-  { version, secondsLeft, secondsSinceRefresh }: Refreshable,
-  awaited: Awaited | undefined,
-): boolean {
+function isRefreshed({ version, secondsSinceRefresh }: Refreshable, awaited: Awaited | undefined): boolean {
   if (awaited !== undefined && version > awaited.version) return true
-  // an answer that had to wait for the database may be over by the time it is stored
-  if (secondsLeft !== null && secondsLeft <= 0) return false
   return secondsSinceRefresh !== null && secondsSinceRefresh < freshForSeconds
 }
 

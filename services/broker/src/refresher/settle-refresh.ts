@@ -25,6 +25,14 @@ const hopelessAfterSeconds = 30 * 86_400
 // the provider refuses everybody: the breaker keeps others away, and nobody waits once its operator has mended the profile
 const clientRefusedSeconds = 5
 const unopenedSeconds = 300
+// by a fault of ours; without a record of it the token would be presented again and again
+const unstorable = {
+  kind: 'transient',
+  reason: 'internal',
+  retryAfterSeconds: undefined,
+  isOutcomeUnknown: true,
+  isProviderAway: false,
+} as const
 
 /**
  * Turns how an attempt ended into what is recorded of it (data.md, Refresh 7 and 8). While the database is away the
@@ -39,7 +47,9 @@ export async function settleRefresh(deps: SettleDeps, attempt: Attempt, ending: 
 
   switch (ending.kind) {
     case 'refreshed':
-      return keeper.storeOrKeep(facts, mergeGrant(deps, attempt, ending.grant))
+      return keeper.storeOrKeep(facts, mergeGrant(deps, attempt, ending.grant), () =>
+        settleFailure(deps, attempt, facts, unstorable),
+      )
     case 'grant_ended':
       return keeper.recordOrKeep(facts, () => recordEnded(deps, facts, reasonOf(attempt, ending.error)))
     case 'not_renewable':
@@ -53,9 +63,10 @@ export async function settleRefresh(deps: SettleDeps, attempt: Attempt, ending: 
 }
 
 /** Whether a refused token was spent by a presentation that nobody answered, or ended by its provider, only its history tells. */
-function reasonOf({ claim }: Attempt, error: string): string {
+function reasonOf({ claim, opened }: Attempt, error: string): string {
+  const isRefused = error === 'invalid_grant' || opened?.provider.fatalRefreshErrors.includes(error) === true
   const mayBeSpent = claim.isAbandoned || claim.isOutcomeUnknown
-  return error === 'invalid_grant' && mayBeSpent ? 'outcome_lost' : error
+  return isRefused && mayBeSpent ? 'outcome_lost' : error
 }
 
 type FailedEnding = Exclude<Ending, { kind: 'refreshed' | 'grant_ended' | 'not_renewable' }>

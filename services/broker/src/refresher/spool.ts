@@ -10,7 +10,7 @@ export type Spool = {
   readonly remove: (answer: SealedAnswer) => Promise<void>
 }
 
-const fileName = /^([\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12})\.(\d{1,10})\.answer$/
+const fileName = /^([\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12})\.(\d{1,10})\.(\d{1,16})\.answer$/
 
 /** @throws Error where the folder cannot be made or written to: better said at the start than when it is needed */
 export async function openSpool(directory: string): Promise<Spool> {
@@ -20,8 +20,8 @@ export async function openSpool(directory: string): Promise<Spool> {
   } catch (cause) {
     throw new Error('SPOOL_DIR cannot be written to', { cause })
   }
-  const pathOf = ({ connectionId, version }: SealedAnswer): string =>
-    join(directory, `${connectionId}.${version}.answer`)
+  const pathOf = ({ connectionId, version, leaseEpoch }: SealedAnswer): string =>
+    join(directory, `${connectionId}.${version}.${leaseEpoch}.answer`)
   return {
     async write(answer) {
       const path = pathOf(answer)
@@ -31,9 +31,9 @@ export async function openSpool(directory: string): Promise<Spool> {
     },
     async list() {
       const names = (await readdir(directory)).map((name) => fileName.exec(name)).filter((match) => match !== null)
-      const answers = names.map(async ([name, connectionId = '', version = '']) => {
+      const answers = names.map(async ([name, connectionId = '', version = '', epoch = '']) => {
         const bytes = await readFile(join(directory, name)).catch(passOverMissing)
-        return bytes === undefined ? [] : [{ connectionId, version: Number(version), bytes }]
+        return bytes === undefined ? [] : [{ connectionId, version: Number(version), leaseEpoch: Number(epoch), bytes }]
       })
       return (await Promise.all(answers)).flat()
     },

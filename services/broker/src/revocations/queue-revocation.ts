@@ -6,12 +6,14 @@ import * as store from './store.ts'
 
 export type QueueRevocationDeps = { readonly vault: SecretVault; readonly createId: () => string }
 
+export type OwedTokens = store.OwedTokens
+
 /** Tokens that nobody uses any more and that still live at their provider. */
 export type OwedRevocation = {
   readonly connectionId: string
   readonly providerId: string
   readonly zone: string
-  readonly tokens: store.OwedTokens
+  readonly tokens: OwedTokens
   /** Who is to be named in the audit; the Broker itself unless said. */
   readonly origin?: Origin
 }
@@ -42,4 +44,9 @@ export async function queueRevocation(
   const about = { zone, connectionId, providerId }
   await recordEvent(transaction, createId(), { event: 'revocation.queued', outcome: 'success', origin, ...about })
   return id
+}
+
+/** True while something of this connection is still to be revoked. */
+export function isRevocationOwed(database: Queryable, connectionId: string): Promise<boolean> {
+  return store.selectIsOwed(database, connectionId)
 }

@@ -7,14 +7,14 @@ import { brokerUnavailable, translateBrokerError, translateTransportError } from
 import { createTransport, type Transport } from './broker-transport.ts'
 
 export type BrokerCall<S extends z.ZodType> = {
-  readonly method: 'GET' | 'POST'
+  readonly method: 'GET' | 'POST' | 'DELETE'
   /** Path and query; whatever a caller gave in it has been validated and encoded. */
   readonly path: string
   readonly body?: unknown
   readonly idempotencyKey?: string | undefined
   /** What is expected; fields it does not name are dropped. */
   readonly answer: S
-  /** `long` for what may wait for a refresh, on any Broker up to 25 s. */
+  /** `long` for what may wait for a provider: a refresh on any Broker up to 25 s. */
   readonly patience?: 'usual' | 'long'
 }
 

@@ -5,23 +5,27 @@ import {
   connectionRequested,
   connectionRequestLimit,
   credentialPayload,
+  disconnected,
   idempotencyKey,
   idParams,
   listAgentConnectionsQuery,
   noQuery,
   providerList,
   providerMetadata,
+  reconnectBody,
   requestConnectionBody,
 } from '@nexus/contracts'
 import type { ZodApp } from '@nexus/service'
 import { z } from 'zod'
 import { describeCaller } from '../http/caller-facts.ts'
 import { checkConnection } from '../operations/check-connection.ts'
+import { disconnectConnection } from '../operations/disconnect-connection.ts'
 import { getConnection } from '../operations/get-connection.ts'
 import { getToken } from '../operations/get-token.ts'
 import { listConnections } from '../operations/list-connections.ts'
 import { listProviders } from '../operations/list-providers.ts'
 import { readProviderMetadata } from '../operations/provider-metadata.ts'
+import { reconnectConnection } from '../operations/reconnect-connection.ts'
 import { refreshConnection } from '../operations/refresh-connection.ts'
 import { requestConnection, type RequestConnectionDeps } from '../operations/request-connection.ts'
 import { describeRoute } from './describe-route.ts'
@@ -83,6 +87,11 @@ export async function registerRestRoutes(app: ZodApp, deps: RequestConnectionDep
     { config, schema: { ...describeRoute('Read a connection', { 200: connection }), ...byId } },
     (request) => getConnection(broker, request.params.id, describeCaller(request)),
   )
+  app.delete(
+    '/v1/connections/:id',
+    { config, schema: { ...describeRoute('Disconnect an account', { 200: disconnected }), ...byId } },
+    (request) => disconnectConnection(broker, request.params.id, describeCaller(request)),
+  )
   app.get(
     '/v1/token/:id',
     { config, schema: { ...describeRoute('Fetch the credential', { 200: credentialPayload }), ...byId } },
@@ -92,5 +101,27 @@ export async function registerRestRoutes(app: ZodApp, deps: RequestConnectionDep
     '/v1/refresh/:id',
     { config, schema: { ...describeRoute('Refresh the credential', { 200: credentialPayload }), ...byId } },
     (request) => refreshConnection(broker, request.params.id, describeCaller(request)),
+  )
+  registerReconnect(app, deps)
+}
+
+function registerReconnect(app: ZodApp, deps: RequestConnectionDeps): void {
+  app.post(
+    '/v1/reconnect/:id',
+    {
+      config: { openTo: 'agents' },
+      bodyLimit: connectionRequestLimit,
+      schema: {
+        ...describeRoute('Ask for a link that renews a connection', { 200: connectionRequested }),
+        headers: requestHeaders,
+        params: idParams,
+        querystring: noQuery,
+        body: reconnectBody,
+      },
+    },
+    (request) => {
+      const { params, body, headers } = request
+      return reconnectConnection(deps, params.id, body, headers['idempotency-key'], describeCaller(request))
+    },
   )
 }

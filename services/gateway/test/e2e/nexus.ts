@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
-import type { ConnectionRequested } from '@nexus/contracts'
+import type { ConnectionRequested, Disconnected } from '@nexus/contracts'
 import { type TestDatabase, freePort, spawnService } from '@nexus/testing'
 import { test as base } from '@nexus/testing/vitest'
 
@@ -74,6 +74,8 @@ export async function startNexus(database: Pick<TestDatabase, 'url'>, env: Reado
     /** A call of an agent: GET without a body, POST with one. */
     call: <Body = unknown>(path: string, body?: unknown) =>
       callJson<Body>(`${gatewayUrl}${path}`, body === undefined ? {} : { body }),
+    disconnect: (connectionId: string) =>
+      callJson<Disconnected>(`${gatewayUrl}/v1/connections/${connectionId}`, { method: 'DELETE' }),
     async requestConnection(providerName: string, more: Readonly<Record<string, unknown>> = {}) {
       const body = { user_id: 'user-1', provider_name: providerName, return_url: appUrl, ...more }
       const answer = await callJson<ConnectionRequested>(`${gatewayUrl}/v1/request-connection`, { body })
@@ -84,11 +86,16 @@ export async function startNexus(database: Pick<TestDatabase, 'url'>, env: Reado
   }
 }
 
-type Called = { readonly body?: unknown; readonly headers?: Readonly<Record<string, string>> }
+type Called = {
+  /** Default: GET without a body, POST with one. */
+  readonly method?: string
+  readonly body?: unknown
+  readonly headers?: Readonly<Record<string, string>>
+}
 
-async function callJson<Body>(url: string, { body, headers }: Called): Promise<{ status: number; body: Body }> {
+async function callJson<Body>(url: string, { method, body, headers }: Called): Promise<{ status: number; body: Body }> {
   const response = await fetch(url, {
-    method: body === undefined ? 'GET' : 'POST',
+    method: method ?? (body === undefined ? 'GET' : 'POST'),
     headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
     body: body === undefined ? null : JSON.stringify(body),
   })

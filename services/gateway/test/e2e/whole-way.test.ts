@@ -85,6 +85,7 @@ type Variation = {
 const staticEndpoints = (issuer: string) => ({
   auth_url: `${issuer}/authorize`,
   token_url: `${issuer}/token`,
+  revocation_url: `${issuer}/revoke`,
   issuer: undefined,
   scopes: ['read'],
 })
@@ -138,8 +139,13 @@ test.for(variations)(
     const first = await nexus.call<CredentialPayload>(`/v1/refresh/${connectionId}`, {})
     expect(first.status).toBe(200)
     expect(first.body.access_token).not.toBe(token.body.access_token)
-    expect(provider.violations).toEqual([])
     expect(provider.counts().supersededPresentations).toBe(0)
+
+    const told = { revoked_at_provider: true, revocation: 'done' }
+    expect(await nexus.disconnect(connectionId)).toEqual({ status: 200, body: told })
+    expect((await nexus.call(`/v1/check-connection/${connectionId}`)).body).toMatchObject({ status: 'revoked' })
+    expect((await nexus.call(`/v1/token/${connectionId}`)).status).toBe(409)
+    expect(provider.violations).toEqual([])
   },
 )
 
