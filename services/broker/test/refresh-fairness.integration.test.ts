@@ -1,10 +1,11 @@
 import { type TestDatabase, answers } from '@nexus/testing'
 import { expect } from 'vitest'
+import { systemOrigin } from '../src/audit/audit-event.ts'
 import { setSecondsLeft, tokenRow } from './database-tools.ts'
 import { readToken } from './harness.ts'
 import {
-  composeTestRefresher,
   createTurnstile,
+  hookStatements,
   letLoopPass,
   makeAbandoned,
   makeDue,
@@ -14,6 +15,7 @@ import {
   test,
   waitForVersion,
 } from './refresh-scene.ts'
+import { openRefresher } from './refresher-scene.ts'
 
 type Pool = TestDatabase['pool']
 
@@ -50,16 +52,19 @@ test('a caller who takes the last slot while the loop claims is not joined there
   await makeDue(pool, due)
   const claimed = Promise.withResolvers<void>()
   const goOn = Promise.withResolvers<void>()
-  await using scene = await composeTestRefresher(database, { REFRESH_CONCURRENCY: '1' }, async (name) => {
-    if (name !== 'claim-due-tokens') return
-    claimed.resolve()
-    await goOn.promise
+  await using refresher = await openRefresher(database, {
+    env: { REFRESH_ENABLED: 'true', REFRESH_CONCURRENCY: '1' },
+    database: hookStatements(async ({ name }) => {
+      if (name !== 'claim-due-tokens') return
+      claimed.resolve()
+      await goOn.promise
+    }),
   })
   const turnstile = createTurnstile()
   provider.always('token', turnstile.step)
-  await scene.refresher.start()
+  await refresher.start()
   await claimed.promise
-  const asking = scene.refresh(asked, 20_000)
+  const asking = refresher.refreshConnection(asked, systemOrigin, 20_000)
   await turnstile.waitFor(1)
   goOn.resolve()
   await expect.poll(() => isLeased(pool, due), { message: 'the claim is given back' }).toBe(false)
