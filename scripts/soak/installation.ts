@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Service, migrateDatabase, spawnService, startCluster } from '@nexus/testing'
+import pg from 'pg'
 
 export type Installation = {
   readonly databaseUrl: string
@@ -55,4 +56,13 @@ export async function prepareInstallation(resources: AsyncDisposableStack): Prom
       }),
     )
   return { databaseUrl, encryptionKey, apiKey, adminApiKey, startBroker }
+}
+
+/** For what a soak looks up and changes behind the Brokers' backs. */
+export function openPool(resources: AsyncDisposableStack, { databaseUrl }: Installation): pg.Pool {
+  const pool = new pg.Pool({ connectionString: databaseUrl, max: 4 })
+  // a pool that ends does not wait until its connections are closed, and the server goes next
+  pool.on('connect', (client) => client.on('error', () => undefined))
+  resources.defer(() => pool.end())
+  return pool
 }

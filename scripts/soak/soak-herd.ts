@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { type Service, freePort, spawnService } from '@nexus/testing'
-import pg from 'pg'
+import type pg from 'pg'
 import { readRssMb } from '../bench/load.ts'
 import { seedConnections } from '../bench/seed.ts'
-import { type Installation, prepareInstallation } from './installation.ts'
+import { type Installation, openPool, prepareInstallation } from './installation.ts'
 
 export type HerdOptions = {
   readonly connections: number
@@ -64,8 +64,7 @@ export function judgeHerd(result: HerdResult, { brokers }: Pick<HerdOptions, 'br
 export async function soakHerd(options: HerdOptions): Promise<HerdResult> {
   await using resources = new AsyncDisposableStack()
   const installation = await prepareInstallation(resources)
-  const pool = new pg.Pool({ connectionString: installation.databaseUrl, max: 2 })
-  resources.defer(() => pool.end())
+  const pool = openPool(resources, installation)
   const provider = resources.use(
     await spawnService({
       entry: fileURLToPath(new URL('../bench/provider.ts', import.meta.url)),

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ScriptedProvider, type Service, startScriptedProvider } from '@nexus/testing'
-import pg from 'pg'
+import type pg from 'pg'
 import { seedConnections, seededClient } from '../bench/seed.ts'
-import { type Installation, prepareInstallation } from './installation.ts'
+import { type Installation, openPool, prepareInstallation } from './installation.ts'
 
 export type SoakOptions = {
   readonly seconds: number
@@ -62,8 +62,7 @@ export async function soakRefresh(options: SoakOptions): Promise<SoakResult> {
     makeTokens: () => provider.grant(seededClient.clientId, 'read'),
   })
   const brokers = await Promise.all(Array.from({ length: options.brokers }, () => installation.startBroker()))
-  const pool = new pg.Pool({ connectionString: installation.databaseUrl, max: 4 })
-  resources.defer(() => pool.end())
+  const pool = openPool(resources, installation)
 
   const load = startLoad({ installation, brokers, ids, pool, onFailure: options.onProgress })
   for (let second = 1; second <= options.seconds; second++) {

@@ -1,9 +1,11 @@
-import { answers } from '@nexus/testing'
+import { type TestDatabase, answers } from '@nexus/testing'
 import { expect } from 'vitest'
+import { systemOrigin } from '../src/audit/audit-event.ts'
 import { setSecondsLeft, tokenRow } from './database-tools.ts'
 import { readToken } from './harness.ts'
 import {
   createTurnstile,
+  hookStatements,
   letLoopPass,
   makeAbandoned,
   makeDue,
@@ -13,6 +15,9 @@ import {
   test,
   waitForVersion,
 } from './refresh-scene.ts'
+import { openRefresher } from './refresher-scene.ts'
+
+type Pool = TestDatabase['pool']
 
 test('a provider never has more than REFRESH_CONCURRENCY at once, loop and callers together', async ({
   quiet,
@@ -36,6 +41,46 @@ test('a provider never has more than REFRESH_CONCURRENCY at once, loop and calle
   expect(turnstile.mostAtOnce()).toBe(3)
   expect(provider.counts()).toMatchObject({ refreshRequests: 16, mostConcurrentRefreshes: 1 })
 })
+
+test('a caller who takes the last slot while the loop claims is not joined there by what it claimed', async ({
+  quiet,
+  database,
+}) => {
+  const { pool } = database
+  const { provider, ids } = await openConnections(quiet, 2)
+  const [due = '', asked = ''] = ids
+  await makeDue(pool, due)
+  const claimed = Promise.withResolvers<void>()
+  const goOn = Promise.withResolvers<void>()
+  await using refresher = await openRefresher(database, {
+    env: { REFRESH_ENABLED: 'true', REFRESH_CONCURRENCY: '1' },
+    database: hookStatements(async ({ name }) => {
+      if (name !== 'claim-due-tokens') return
+      claimed.resolve()
+      await goOn.promise
+    }),
+  })
+  const turnstile = createTurnstile()
+  provider.always('token', turnstile.step)
+  await refresher.start()
+  await claimed.promise
+  const asking = refresher.refreshConnection(asked, systemOrigin, 20_000)
+  await turnstile.waitFor(1)
+  goOn.resolve()
+  await expect.poll(() => isLeased(pool, due), { message: 'the claim is given back' }).toBe(false)
+  turnstile.open()
+  await asking
+  await waitForVersion(pool, due, 2)
+  expect(turnstile.mostAtOnce()).toBe(1)
+})
+
+async function isLeased(pool: Pool, id: string): Promise<boolean | undefined> {
+  const { rows } = await pool.query<{ leased: boolean }>(
+    'select lease_until is not null as leased from tokens where connection_id = $1',
+    [id],
+  )
+  return rows[0]?.leased
+}
 
 test('what a dead Broker left behind is presented under the same limit', async ({ quiet, database }) => {
   const { pool } = database

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { answers } from '@nexus/testing'
-import { expect } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
 import { setSecondsLeft, tokenRow } from './database-tools.ts'
 import { auditOf, connectionOf, eventsOf } from './handshake-scene.ts'
 import { readToken, startTestBroker } from './harness.ts'
@@ -132,10 +132,14 @@ test.for(unopenable)(
     const { provider, ids } = await openConnections(quiet, 6)
     const spoilt = ids.slice(0, 5)
     const [sound = ''] = ids.slice(5)
-    await pool.query(`update tokens set ${spoil} where connection_id = any ($1)`, [spoilt])
-    await makeDue(pool, spoilt, 600)
-    await makeDue(pool, sound, 1)
     await using looping = await startLoopingBroker(database, { REFRESH_CONCURRENCY: '2' })
+    // no Broker starts where keys are missing
+    onTestFinished(async () => void (await pool.query('delete from tokens where connection_id = any ($1)', [spoilt])))
+    await pool.query(
+      `update tokens set ${spoil}, refresh_at = now() - interval '1 hour' where connection_id = any ($1)`,
+      [spoilt],
+    )
+    await makeDue(pool, sound, 1)
     await waitForVersion(pool, sound, 2)
     await letLoopPass(quiet, pool)
     for (const id of spoilt) {
@@ -158,8 +162,8 @@ test('an answer that was stored so late that its token is due again is refreshed
   const { pool } = database
   const { provider, ids } = await openConnections(quiet, 2)
   const [due = '', over = ''] = ids
-  await makeDue(pool, due)
   await setSecondsLeft(pool, over, -1)
+  await makeDue(pool, ids)
   await pool.query('update tokens set last_refresh_at = now() where connection_id = any ($1)', [ids])
   // to a reader, what has ended is not fresh, however lately it was stored
   expect((await readToken(quiet, over)).status).toBe(200)

@@ -1,22 +1,13 @@
 import { randomUUID } from 'node:crypto'
-import { createKeyring, createVault } from '@nexus/crypto'
-import { createLogger } from '@nexus/service'
-import { type Exchange, type Step, type TestDatabase, captureLogs } from '@nexus/testing'
+import type { Exchange, Step, TestDatabase } from '@nexus/testing'
 import { test as base } from '@nexus/testing/vitest'
 import { expect, vi } from 'vitest'
-import { systemOrigin } from '../src/audit/audit-event.ts'
-import { readBrokerConfig } from '../src/config.ts'
-import { openDatabase } from '../src/db/database.ts'
-import { sql } from '../src/db/sql.ts'
-import { createNoticeRecorder } from '../src/notices/notice-recorder.ts'
-import { createProviderClient } from '../src/oauth/openid-provider-client.ts'
-import { createOutbound } from '../src/oauth/outbound.ts'
-import { composeRefresher } from '../src/refresher/compose-refresher.ts'
-import { createSecretVault } from '../src/vault/secret-vault.ts'
+import type { Database } from '../src/db/database.ts'
+import type { Sql } from '../src/db/sql.ts'
 import { connect, openPlainConnection } from './connection-scene.ts'
 import { tokenRow } from './database-tools.ts'
 import type { Scripted } from './handshake-scene.ts'
-import { type Client, type TestBroker, brokerEnvironment, fileKeys, startTestBroker } from './harness.ts'
+import { type Client, type TestBroker, startTestBroker } from './harness.ts'
 
 type Pool = TestDatabase['pool']
 
@@ -130,47 +121,14 @@ export async function readMetric(
   return values.length === 0 ? undefined : values.reduce((sum, value) => sum + value, 0)
 }
 
-/** A refresher of real parts without a Broker around it, for what no route reaches: another patience, a stop on its own. */
-export async function composeTestRefresher(
-  { url }: Pick<TestDatabase, 'url'>,
-  env: Readonly<Record<string, string>> = {},
-) {
-  await using resources = new AsyncDisposableStack()
-  const config = readBrokerConfig(brokerEnvironment(url, fileKeys, 1, env))
-  const logger = createLogger({ level: 'debug', service: 'test', destination: captureLogs() })
-  const database = openDatabase({
-    url,
-    // statements are answered one after the other: see `settled`
-    maxConnections: 1,
-    statementTimeoutMs: 10_000,
-    applicationName: 'nexus-broker',
-    keepsPrepared: true,
-    onIdleError: () => undefined,
+/** Calls `after` between the answer to each statement and whoever asked, who goes on when it is done. */
+export function hookStatements(after: (statement: Sql) => Promise<void> | void): (real: Database) => Database {
+  return (real) => ({
+    ...real,
+    async query<Row extends Record<string, unknown>>(statement: Sql) {
+      const rows = await real.query<Row>(statement)
+      await after(statement)
+      return rows
+    },
   })
-  resources.defer(() => database.close())
-  const outbound = createOutbound(config, resources)
-  const ignore = (): void => undefined
-  const refresher = await composeRefresher(config, {
-    database,
-    logger,
-    vault: createSecretVault(createVault(createKeyring({ primary: config.ENCRYPTION_KEY.reveal() })), ignore),
-    createId: randomUUID,
-    notices: createNoticeRecorder(randomUUID, false),
-    providerClient: createProviderClient({ fetch: outbound.fetch, clockOffsetMs: () => 0 }),
-    schedule: { leadSeconds: config.REFRESH_LEAD_SECONDS, random: Math.random },
-    monotonicMs: () => performance.now(),
-    checkpoint: ignore,
-    countRefresh: ignore,
-    observeRefresh: ignore,
-    countLeaseLost: ignore,
-  })
-  resources.defer(() => refresher.drain(performance.now() + 3_000))
-  const owned = resources.move()
-  return {
-    refresher,
-    refresh: (id: string, patienceMs: number) => refresher.refreshConnection(id, systemOrigin, patienceMs),
-    /** Whoever asked before has been answered by the database, and goes on from there. */
-    settled: async () => void (await database.query(sql`select 1`)),
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  }
 }

@@ -1,9 +1,12 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { answers } from '@nexus/testing'
 import { expect } from 'vitest'
+import { systemOrigin } from '../src/audit/audit-event.ts'
 import { setSecondsLeft, tokenRow, waitForBlocked } from './database-tools.ts'
 import { auditOf } from './handshake-scene.ts'
 import { readToken, startTestBroker } from './harness.ts'
-import { composeTestRefresher, createTurnstile, openConnections, readMetric, test } from './refresh-scene.ts'
+import { createTurnstile, hookStatements, openConnections, readMetric, test } from './refresh-scene.ts'
+import { openRefresher } from './refresher-scene.ts'
 
 test('while the provider hangs, a living token is served after a while, and an expired one waits', async ({
   quiet,
@@ -62,16 +65,16 @@ test('readers at another Broker wait for the refresh of the first one, and get i
 test('whoever loses patience is told so, and what is under way goes on', async ({ quiet, database }) => {
   const { provider, ids } = await openConnections(quiet, 1)
   const [id = ''] = ids
-  await using scene = await composeTestRefresher(database)
+  await using refresher = await openRefresher(database)
   const gate = answers.createGate('after')
   provider.next('token', gate.step)
-  await expect(scene.refresh(id, 50)).rejects.toMatchObject({
+  await expect(refresher.refreshConnection(id, systemOrigin, 50)).rejects.toMatchObject({
     code: 'refresh_in_progress',
     retryAfterSeconds: 2,
   })
   await gate.arrived
   gate.open()
-  await scene.refresh(id, 20_000)
+  await refresher.refreshConnection(id, systemOrigin, 20_000)
   expect((await tokenRow(database.pool, id)).version).toBe(2)
   expect(provider.counts().refreshRequests).toBe(1)
 })
@@ -82,14 +85,22 @@ test('who waits for a slot when the Broker stops is refused, and claims nothing 
 }) => {
   const { provider, ids } = await openConnections(quiet, 2)
   const [first = '', second = ''] = ids
-  await using scene = await composeTestRefresher(database, { REFRESH_CONCURRENCY: '1' })
+  const looked = Promise.withResolvers<void>()
+  await using refresher = await openRefresher(database, {
+    env: { REFRESH_CONCURRENCY: '1' },
+    database: hookStatements(({ values }) => {
+      if (values.includes(second)) looked.resolve()
+    }),
+  })
   const gate = answers.createGate('before')
   provider.next('token', gate.step)
-  const sending = scene.refresh(first, 20_000)
+  const sending = refresher.refreshConnection(first, systemOrigin, 20_000)
   await gate.arrived
-  const waiting = scene.refresh(second, 20_000).catch((error: unknown) => error)
-  await scene.settled()
-  scene.refresher.stop()
+  const waiting = refresher.refreshConnection(second, systemOrigin, 20_000).catch((error: unknown) => error)
+  await looked.promise
+  // from its look at the row it goes on without waiting for anything but its turn
+  await nextTurn()
+  refresher.stop()
   gate.open()
   expect(await waiting).toMatchObject({ code: 'unavailable' })
   await sending

@@ -12,13 +12,16 @@ import { createSecretVault } from '../src/vault/secret-vault.ts'
 import { brokerEnvironment, fileKeys } from './harness.ts'
 
 type Overrides = Partial<Pick<RefresherDeps, 'providerClient' | 'monotonicMs'>> & {
+  readonly env?: Readonly<Record<string, string>>
   readonly database?: (real: Database) => Database
 }
 
-/** The refresher by itself, of real parts but for those that a test puts a fault or a clock into. It has no loop. */
-export async function openRefresher(testDatabase: Pick<TestDatabase, 'url'>, overrides: Overrides = {}) {
+/** The refresher by itself, of real parts but for those that a test puts a fault or a clock into. It has no loop unless `env` says so. */
+export async function openRefresher(testDatabase: Pick<TestDatabase, 'url'>, { env, ...overrides }: Overrides = {}) {
   await using resources = new AsyncDisposableStack()
-  const config = readBrokerConfig(brokerEnvironment(testDatabase.url, fileKeys, 1, { REFRESH_ENABLED: 'false' }))
+  const config = readBrokerConfig(
+    brokerEnvironment(testDatabase.url, fileKeys, 1, { REFRESH_ENABLED: 'false', ...env }),
+  )
   const real = openDatabase({
     url: testDatabase.url,
     maxConnections: 5,

@@ -66,13 +66,9 @@ export async function attemptRefresh(deps: AttemptDeps, claim: Claim, origin: Or
   return deps.settle(attempt, outcome)
 }
 
-/**
- * Somebody refreshed it while this Broker was on its way. What was presented and not told about is never fresh, nor what
- * an outage kept from being stored until it was due again.
- */
-function isFreshEnough({ isAbandoned, isDue, secondsLeft, secondsSinceRefresh }: Claim): boolean {
-  if (isAbandoned || isDue || (secondsLeft !== null && secondsLeft <= 0)) return false
-  return secondsSinceRefresh !== null && secondsSinceRefresh < freshForSeconds
+/** Somebody refreshed it while this Broker was on its way. What was presented and not told about is never fresh. */
+function isFreshEnough({ isAbandoned, secondsSinceRefresh }: Claim): boolean {
+  return !isAbandoned && secondsSinceRefresh !== null && secondsSinceRefresh < freshForSeconds
 }
 
 /** Somebody failed while this Broker was on its way: nobody asks again before the time that was recorded then. */

@@ -26,8 +26,6 @@ export type Claim = {
   readonly secondsLeft: number | null
   readonly secondsSinceRefresh: number | null
   readonly retryInSeconds: number | null
-  /** The moment has come at which it is refreshed of our own accord. */
-  readonly isDue: boolean
   readonly issuedAt: Date
   readonly sealed: Buffer
   readonly keyId: Buffer
@@ -53,7 +51,6 @@ const claimed = fragment`
   extract(epoch from t.expires_at - now())::float8 as "secondsLeft",
   ${secondsSinceRefresh} as "secondsSinceRefresh",
   extract(epoch from t.next_attempt_at - now())::float8 as "retryInSeconds",
-  coalesce(greatest(t.refresh_at, t.next_attempt_at) <= now() and t.refresh_at is not null, false) as "isDue",
   t.issued_at as "issuedAt", t.credentials as "sealed", t.key_id as "keyId"`
 
 /**

@@ -30,7 +30,7 @@ test('a caller takes a free slot at once, and those of one provider are no other
 
 test('callers get slots in the order in which they came', async () => {
   const slots = createProviderSlots(1)
-  slots.take('a')
+  slots.tryTake('a')
   const fates = watch(...[1, 2, 3].map(() => slots.takeInTurn('a', 1_000)))
   for (const expected of [
     [true, undefined, undefined],
@@ -45,7 +45,7 @@ test('callers get slots in the order in which they came', async () => {
 
 test('a slot that is handed over is never free in between, for callers or for the loop', async () => {
   const slots = createProviderSlots(1)
-  slots.take('a')
+  slots.tryTake('a')
   const waiting = slots.takeInTurn('a', 1_000)
   slots.giveBack('a')
   // in the same turn, before the waiter has run
@@ -63,8 +63,8 @@ test('a slot that is handed over is never free in between, for callers or for th
 
 test('the loop sees none free while callers wait, whatever is given back meanwhile', async () => {
   const slots = createProviderSlots(2)
-  slots.take('a')
-  slots.take('a')
+  slots.tryTake('a')
+  slots.tryTake('a')
   const fates = watch(...[1, 2, 3].map(() => slots.takeInTurn('a', 1_000)))
   slots.giveBack('a')
   slots.giveBack('a')
@@ -80,7 +80,7 @@ test('the loop sees none free while callers wait, whatever is given back meanwhi
 
 test('a caller whose time is over gets none, and stands in nobody’s way', async () => {
   const slots = createProviderSlots(1)
-  slots.take('a')
+  slots.tryTake('a')
   const fates = watch(slots.takeInTurn('a', 100), slots.takeInTurn('a', 1_000))
   await vi.advanceTimersByTimeAsync(101)
   expect(fates).toEqual([false, undefined])
@@ -93,7 +93,7 @@ test('a caller whose time is over gets none, and stands in nobody’s way', asyn
 
 test('a slot that is granted in the last moment is granted, and given back once', async () => {
   const slots = createProviderSlots(1)
-  slots.take('a')
+  slots.tryTake('a')
   const fates = watch(slots.takeInTurn('a', 100))
   slots.giveBack('a')
   await vi.advanceTimersByTimeAsync(200)
@@ -105,15 +105,15 @@ test('a slot that is granted in the last moment is granted, and given back once'
 
 test('in all, eight providers may have what one may have; nothing is negative', async () => {
   const slots = createProviderSlots(2)
-  for (let n = 0; n < 8; n++) slots.take(`p${n}`)
+  for (let n = 0; n < 8; n++) slots.tryTake(`p${n}`)
   expect(slots.freeInAll()).toBe(8)
-  for (let n = 0; n < 8; n++) slots.take(`p${n}`)
+  for (let n = 0; n < 8; n++) slots.tryTake(`p${n}`)
   expect(slots.freeInAll()).toBe(0)
   // callers are served at further providers all the same
   expect(await slots.takeInTurn('another', 0)).toBe(true)
   expect(slots.freeInAll()).toBe(0)
-  slots.take('another')
-  slots.take('another')
+  expect(slots.tryTake('another')).toBe(true)
+  expect(slots.tryTake('another'), 'no more than one may have').toBe(false)
   expect(slots.free('another')).toBe(0)
   slots.giveBack('unknown')
   expect(slots.freeInAll()).toBe(0)

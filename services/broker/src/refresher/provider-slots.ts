@@ -2,12 +2,13 @@
 export type ProviderSlots = {
   /** REFRESH_CONCURRENCY. */
   readonly perProvider: number
-  /** Free for work that nobody waits for: what callers wait for comes first. */
+  /** How many are free; none while callers wait for one. */
   readonly free: (providerId: string) => number
   readonly freeInAll: () => number
   /** Providers with anything under way. */
   readonly busy: () => Iterable<string>
-  readonly take: (providerId: string) => void
+  /** For work that nobody waits for. @returns false where none is free */
+  readonly tryTake: (providerId: string) => boolean
   /**
    * For a caller who waits: takes a slot as soon as one is free, in turn.
    * @returns false where none became free in time
@@ -33,14 +34,19 @@ export function createProviderSlots(perProvider: number): ProviderSlots {
   }
   const free = (providerId: string): number => {
     const queue = queues.get(providerId)
-    return queue === undefined ? perProvider : Math.max(0, perProvider - queue.taken - queue.waiting.size)
+    // where somebody waits, all are taken: what is given back goes from hand to hand
+    return queue === undefined ? perProvider : perProvider - queue.taken
   }
   return {
     perProvider,
     free,
     freeInAll: () => Math.max(0, perProvider * providersAtOnce - taken),
     busy: () => queues.keys(),
-    take,
+    tryTake(providerId) {
+      if (free(providerId) === 0) return false
+      take(providerId)
+      return true
+    },
     async takeInTurn(providerId, withinMs) {
       const queue = queues.get(providerId)
       if (queue === undefined || free(providerId) > 0) {

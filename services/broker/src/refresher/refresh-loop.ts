@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { systemOrigin } from '../audit/audit-event.ts'
 import { type BackgroundLoop, startBackgroundLoop } from '../maintenance/background-loop.ts'
-import { type Claim, type FreeSlots, claimAbandonedTokens, claimDueTokens } from './claim-store.ts'
+import type { AttemptResult } from './attempt-result.ts'
+import { type Claim, type FreeSlots, claimAbandonedTokens, claimDueTokens, releaseClaim } from './claim-store.ts'
 import type { RefreshEngine } from './refresh-engine.ts'
 
 const everyMs = 1_000
@@ -47,14 +48,22 @@ function countFreeSlots({ deps: { breakers, slots } }: RefreshEngine): FreeSlots
 
 /** @returns promises that resolve when each has ended, however it did */
 function followAll(engine: RefreshEngine, claims: readonly Claim[]): readonly Promise<void>[] {
-  for (const { providerId } of claims) engine.deps.slots.take(providerId)
   return claims.map(async (claim) => {
+    // callers may have taken what was free when this claim was made
+    const work = engine.deps.slots.tryTake(claim.providerId)
+      ? () => engine.follow(claim, systemOrigin)
+      : () => giveBack(engine, claim)
     try {
-      await engine.fly(claim.connectionId, () => engine.follow(claim, systemOrigin))
+      await engine.fly(claim.connectionId, work)
     } catch (error) {
       engine.deps.logger.error({ err: error, connection_id: claim.connectionId }, 'a refresh in the background failed')
     }
   })
+}
+
+async function giveBack({ deps }: RefreshEngine, claim: Claim): Promise<AttemptResult> {
+  await releaseClaim(deps.database, claim)
+  return { kind: 'lost' }
 }
 
 /** Until half of what was begun has ended: providers that hang keep their own slots, and hold up nobody else's. */
