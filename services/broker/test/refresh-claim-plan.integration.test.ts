@@ -35,8 +35,8 @@ const test = base.extend('filled', { scope: 'file' }, async ({ database: { pool 
             now() + interval '6 minutes',
             case when provider_id in ($1, $2) then now() - interval '1 hour'
                  when n % 100 = 2 then now() - interval '1 minute'
-                 else now() + make_interval(secs => n) end,
-            case when provider_id = $2 then now() + make_interval(secs => n) end,
+                 else now() + make_interval(secs => 3600 + n) end,
+            case when provider_id = $2 then now() + make_interval(secs => 3600 + n) end,
             case when n % 1000 = 3 then 0 end, case when n % 1000 = 3 then now() - make_interval(secs => 30 + n / 1000) end,
             case when n % 1000 = 3 then now() - interval '5 s' end
        from (select c.*, c.workspace_id::int as n from connections c) c`,
