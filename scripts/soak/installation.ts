@@ -62,7 +62,7 @@ export async function prepareInstallation(resources: AsyncDisposableStack): Prom
 export function openPool(resources: AsyncDisposableStack, { databaseUrl }: Installation): pg.Pool {
   const pool = new pg.Pool({ connectionString: databaseUrl, max: 4 })
   // a pool that ends does not wait until its connections are closed, and the server goes next
-  pool.on('connect', (client) => client.on('error', () => undefined))
+  pool.on('error', () => undefined)
   resources.defer(() => pool.end())
   return pool
 }
