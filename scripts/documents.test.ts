@@ -152,3 +152,38 @@ test.each(documents)('the npm scripts named in %s exist', (document) => {
   const unknown = named.filter((name) => !(name in manifest.scripts) && !['ci', 'install'].includes(name))
   expect(unknown).toEqual([])
 })
+
+/** As the services register them. */
+const metricNames = new Set(
+  globSync('{services,packages}/*/src/**/*.ts', { cwd: root })
+    .flatMap((path) => Array.from(read(path).matchAll(/name: '(nexus_[a-z_]+)'/g), ([, name = '']) => name))
+    .concat('process_resident_memory_bytes'),
+)
+
+const metricsNamedIn = (text: string): readonly string[] =>
+  Array.from(text.matchAll(/\b(?:nexus_[a-z_]+|process_[a-z_]+_bytes)(?=[^a-z_]|$)/g), ([name]) =>
+    name.replace(/_(bucket|sum|count)$/, ''),
+  )
+
+test('the alerts of docs/operations.md and the dashboard name metrics that exist, and the dashboard nearly all', () => {
+  const dashboard = read('deploy/grafana/nexus.json')
+  const named = [...metricsNamedIn(read('docs/operations.md')), ...metricsNamedIn(dashboard)]
+  expect(named.filter((name) => !metricNames.has(name))).toEqual([])
+  const shown = new Set(metricsNamedIn(dashboard))
+  // the number of open breakers says what the list of providers says
+  const unshown = [...metricNames].filter((name) => !shown.has(name) && name !== 'nexus_refresh_open_breakers')
+  expect(unshown).toEqual([])
+})
+
+test('the dashboard is what Grafana imports: panels with ids and places of their own, each with a query', () => {
+  type Panel = {
+    readonly id: number
+    readonly type: string
+    readonly gridPos: object
+    readonly targets?: readonly object[]
+  }
+  const { panels }: { readonly panels: readonly Panel[] } = JSON.parse(read('deploy/grafana/nexus.json'))
+  expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length)
+  expect(new Set(panels.map(({ gridPos }) => JSON.stringify(gridPos))).size).toBe(panels.length)
+  for (const panel of panels) expect(panel.type === 'row' || (panel.targets?.length ?? 0) > 0).toBe(true)
+})

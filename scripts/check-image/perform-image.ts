@@ -188,8 +188,16 @@ const performable = /^(?:(?:npm ci|\/\S+\/pnpm install) |node services\/\S+\.ts 
 // takes away what the base image brought, which is not here
 const trimsTheBase = /^rm -rf(?: \/(?:usr\/local|opt)\/\S+)+$/
 
+// a folder for a volume; whose it is makes no difference here, where only its owner looks
+const makesFolder = /^install -d -o \d+ -g \d+ -m 0700 (\/\w+)$/
+
 function run({ flags, text }: Instruction, image: Draft): void {
   if (trimsTheBase.test(text)) return
+  const [, folder] = makesFolder.exec(text) ?? []
+  if (folder !== undefined) {
+    mkdirSync(join(image.root, folder), { mode: 0o700 })
+    return
+  }
   if (!performable.test(text) || Object.keys(flags).length > 0) {
     throw new Error(`this script does not know how to perform RUN ${text}`)
   }

@@ -189,7 +189,7 @@ test('a sweep does all there is, in batches', async ({ broker, database }) => {
   )
   await pool.query(
     `insert into handshake_attempts (id, handshake_id, jti_hash, cookie_hash, redirect_uri, secrets, key_id, expires_at)
-     select gen_random_uuid(), $1, sha256(n::text::bytea), '', '', 'x', 'k',
+     select gen_random_uuid(), $1, sha256(n::text::bytea), '', '', 'x', (select key_id from encryption_keys),
             now() + case when n <= 2500 then interval '-1 second' else interval '1 hour' end
        from generate_series(1, 2501) n`,
     [rows[0]?.id],
@@ -235,6 +235,8 @@ test('what is over for PURGE_AFTER_DAYS is deleted with all that hangs on it, an
       ids,
       interval,
     ])
+  // nobody is on the way to reconnect them
+  await pool.query(`update handshakes set expires_at = now() - interval '20 minutes'`)
   await age(Object.values(over), '90 days 1 minute')
   await age([active, pending, attention], '400 days')
   await age([recent], '89 days 23 hours')
@@ -283,6 +285,7 @@ test('PURGE_AFTER_DAYS is what the operator says', async ({ broker, database }) 
     `update connections set status = 'failed', updated_at = now() - interval '25 hours' where id = $1`,
     [id],
   )
+  await database.pool.query(`update handshakes set outcome = 'error' where connection_id = $1`, [id])
   await sweep(database)
   expect((await broker.get(`/connections/${id}`)).status).toBe(200)
   await sweep(database, { PURGE_AFTER_DAYS: '1' })

@@ -105,6 +105,8 @@ test('[V1] a damaged client secret stops refreshes of its profile, and living to
   await setSecondsLeft(database.pool, id, 30)
   expect((await readToken(broker, id)).status).toBe(200)
   await setSecondsLeft(database.pool, id, -1)
+  expect(await readToken(broker, id), 'it was tried a moment ago').toMatchObject({ status: 502 })
+  await database.pool.query('update tokens set next_attempt_at = null where connection_id = $1', [id])
   expect(await readToken(broker, id)).toMatchObject({ status: 500, body: { code: 'vault_integrity' } })
   expect(provider.counts().refreshRequests).toBe(0)
   expect((await broker.get(`/providers/${provider.providerId}`)).body).toMatchObject({ has_client_secret: true })

@@ -24,7 +24,7 @@ const help = `nexus-broker keys: which encryption keys seal what, and how one ta
   nexus-broker keys retire ID [--json]   give up a registered key that no row needs, for example a new one that was lost
 
 They need DATABASE_URL, ENCRYPTION_KEY and ENCRYPTION_KEYS_EXTRA, as the Brokers have them. The whole way, from the new
-key to the day the old one goes, is in docs/deployment.md, Rotating ENCRYPTION_KEY. In short:
+key to the day the old one goes, is in docs/operations.md, Rotating ENCRYPTION_KEY. In short:
 
   1. ENCRYPTION_KEYS_EXTRA=<new> on every Broker; restart them; nexus-broker keys add
   2. ENCRYPTION_KEY=<new> ENCRYPTION_KEYS_EXTRA=<old> on every Broker; restart them; nexus-broker keys rotate

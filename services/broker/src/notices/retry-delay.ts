@@ -1,5 +1,6 @@
-const firstSeconds = 5
-const longestSeconds = 7_200
+import { backoffSeconds } from '../maintenance/backoff.ts'
+
+const backoff = { firstSeconds: 5, longestSeconds: 7_200 }
 
 /**
  * How long to leave a notice alone after its nth failed attempt, in seconds: exponential from five seconds to two hours with
@@ -12,6 +13,5 @@ export function noticeRetryDelay(
   retryAfterSeconds: number | undefined,
   random: () => number,
 ): number {
-  const ceiling = Math.min(firstSeconds * 2 ** Math.min(attempts - 1, 30), longestSeconds)
-  return Math.max(ceiling / 2 + random() * (ceiling / 2), retryAfterSeconds ?? 0)
+  return Math.max(backoffSeconds(attempts, backoff, random), retryAfterSeconds ?? 0)
 }

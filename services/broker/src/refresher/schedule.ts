@@ -1,4 +1,5 @@
 /** When to refresh: pure arithmetic over seconds (data.md, Refresh). */
+import { backoffSeconds } from '../maintenance/backoff.ts'
 
 export type ScheduleSettings = {
   /** REFRESH_LEAD_SECONDS. */
@@ -14,8 +15,7 @@ export const lastMinuteSeconds = 60
 
 const daySeconds = 86_400
 const shortestAheadSeconds = 120
-const firstBackoffSeconds = 5
-const longestBackoffSeconds = 6 * 3_600
+const backoff = { firstSeconds: 5, longestSeconds: 6 * 3_600 }
 
 /**
  * How long before its expiry a token is refreshed, in seconds, jittered so that tokens granted together do not come due
@@ -47,11 +47,9 @@ export function readMargin(lifetimeSeconds: number): number {
 }
 
 /**
- * How long to leave a provider alone after the nth failure in a row, in seconds: exponential with full jitter in its
- * upper half, at most six hours, and never sooner than the provider asked (Retry-After).
+ * How long to leave a provider alone after the nth failure in a row, in seconds: exponential with jitter in its upper
+ * half, at most six hours, and never sooner than the provider asked (Retry-After).
  */
 export function retryDelay(failures: number, retryAfterSeconds: number | undefined, random: () => number): number {
-  const ceiling = Math.min(firstBackoffSeconds * 2 ** Math.min(failures - 1, 30), longestBackoffSeconds)
-  const jittered = ceiling / 2 + random() * (ceiling / 2)
-  return Math.min(Math.max(jittered, retryAfterSeconds ?? 0), daySeconds)
+  return Math.min(Math.max(backoffSeconds(failures, backoff, random), retryAfterSeconds ?? 0), daySeconds)
 }

@@ -24,7 +24,7 @@ export type SettleDeps = RecordDeps & {
 const hopelessAfterSeconds = 30 * 86_400
 // the provider refuses everybody: the breaker keeps others away, and nobody waits once its operator has mended the profile
 const clientRefusedSeconds = 5
-const unopenedSeconds = 300
+const unopenedSeconds = 60
 // by a fault of ours; without a record of it the token would be presented again and again
 const unstorable = {
   kind: 'transient',

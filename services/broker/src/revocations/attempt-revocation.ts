@@ -4,7 +4,7 @@ import { recordEvent } from '../audit/record-event.ts'
 import type { Database, Queryable } from '../db/database.ts'
 import type { ProviderClient, RevocationOutcome, SettledRevocation } from '../oauth/provider-client.ts'
 import { openProvider } from '../providers/open-provider.ts'
-import { retryDelay } from '../refresher/schedule.ts'
+import { backoffSeconds } from '../maintenance/backoff.ts'
 import type { SecretVault } from '../vault/secret-vault.ts'
 import * as store from './store.ts'
 
@@ -25,7 +25,7 @@ export type Attempted =
   | { readonly kind: 'owed'; readonly retryAfterSeconds: number | undefined }
   | { readonly kind: 'abandoned' }
 
-const longestPauseSeconds = 3_600
+const backoff = { firstSeconds: 5, longestSeconds: 3_600 }
 
 /**
  * Presents what is owed to the provider, the refresh token first and then the access token (P6), and writes down what
@@ -113,8 +113,7 @@ async function postpone(
   owed: store.Revocation,
   { reason, retryAfterSeconds }: Extract<RevocationOutcome, { kind: 'transient' }>,
 ): Promise<Attempted> {
-  const pause = Math.min(retryDelay(owed.attempts, undefined, deps.random), longestPauseSeconds)
-  const delay = Math.max(pause, retryAfterSeconds ?? 0)
+  const delay = Math.max(backoffSeconds(owed.attempts, backoff, deps.random), retryAfterSeconds ?? 0)
   if (await store.postponeRevocation(deps.database, owed, delay)) return { kind: 'owed', retryAfterSeconds }
   return abandon(deps, owed, reason, (transaction) => store.deleteOverdueRevocation(transaction, owed))
 }

@@ -72,7 +72,7 @@ export function assertPrimaryMaySeal(registered: readonly store.RegisteredKey[],
   if (known === undefined) {
     throw new KeyMismatchError(
       `ENCRYPTION_KEY (id ${keyring.primaryId}) is not registered in this database, so it may not seal. ` +
-        'Is it the right key? A new one is registered by: nexus-broker keys add (docs/deployment.md, Key management)',
+        'Is it the right key? A new one is registered by: nexus-broker keys add (docs/operations.md, Key management)',
     )
   }
   if (known.retiredAt !== null) {
