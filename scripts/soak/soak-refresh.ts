@@ -107,12 +107,14 @@ function startLoad({ installation, brokers, ids, pool, onFailure }: LoadOn): Loa
   const repeat = async (work: () => Promise<unknown>): Promise<void> => {
     while (!over.signal.aborted) await work()
   }
-  // due again, and some expired: background, readers and callers who force a refresh all want the same tokens; those just
-  // refreshed are left alone, or a reader would find expired what it has just waited for
+  // due again, and some expired: background, readers and callers who force a refresh all want the same tokens. What was
+  // refreshed a moment ago does not expire: a reader would find expired what it has just waited for, or was told is fresh
   const makeDue = async (): Promise<void> => {
     await pool.query(
-      `update tokens set refresh_at = now(), last_refresh_at = null,
-              expires_at = case when random() < 0.3 then now() - interval '1 s' else expires_at end
+      `update tokens
+          set refresh_at = now(),
+              expires_at = case when random() < 0.3 and issued_at < now() - interval '15 seconds'
+                                then now() - interval '1 second' else expires_at end
         where connection_id in (select connection_id from tokens tablesample bernoulli (20))
           and sent_epoch is null and issued_at < now() - interval '3 seconds'`,
     )
