@@ -50,7 +50,7 @@ export async function selectTokenState(database: Queryable, connectionId: string
   return row
 }
 
-/** Seconds since the longest-due token became due; null: none is. */
+/** Seconds since the longest-due token became due; null: none is. What somebody presented is not waiting for its turn. */
 export async function selectOldestDue(database: Queryable): Promise<number | null> {
   const [row] = await database.query<{ seconds: number | null }>(sql`
     select extract(epoch from now() - min(d.due_at))::float8 as seconds
@@ -59,6 +59,7 @@ export async function selectOldestDue(database: Queryable): Promise<number | nul
        select greatest(t.refresh_at, t.next_attempt_at) as due_at
          from tokens t
         where t.provider_id = p.id and t.refresh_at is not null and greatest(t.refresh_at, t.next_attempt_at) <= now()
+          and t.sent_epoch is null
         order by greatest(t.refresh_at, t.next_attempt_at)
         limit 1) d`)
   return row?.seconds ?? null
