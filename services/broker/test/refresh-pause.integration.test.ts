@@ -1,5 +1,8 @@
+import { randomUUID } from 'node:crypto'
 import { answers } from '@nexus/testing'
 import { expect } from 'vitest'
+import type { Sql } from '../src/db/sql.ts'
+import { claimAbandonedTokens } from '../src/refresher/claim-store.ts'
 import { openPlainConnection } from './connection-scene.ts'
 import { eventually, tokenRow } from './database-tools.ts'
 import { readToken, startTestBroker } from './harness.ts'
@@ -121,5 +124,33 @@ test(
       expect((await auditOf(broker, id)).filter((event) => event === 'token_refreshed success')).toHaveLength(1)
     }
     expect(await leasesLost(sleeper)).toBe(3)
+  },
+)
+
+test(
+  '[R3] stopped with the answer in hand, while whoever took over could present nothing: it is stored',
+  { timeout },
+  async ({ broker, database }) => {
+    const connected = await openPlainConnection(broker, policies.strict)
+    const { id, provider } = connected
+    await using sleeper = await spawnDoomedBroker(database, 'stop', 'answered', [id])
+    const asking = refreshNow(sleeper, id)
+    await untilStopped(sleeper)
+    await passLeases(database.pool, [id])
+
+    await using other = await startTestBroker(database, quiet)
+    provider.next('discovery', answers.serverError())
+    expect(await refreshNow(other, id)).toMatchObject({ status: 502 })
+    expect(await tokenRow(database.pool, id)).toMatchObject({ version: 1, lease_until: null, sent_epoch: '1' })
+    expect(await refreshNow(other, id), 'nor does anybody try again before its time').toMatchObject({ status: 502 })
+    const query = async <Row>({ text, values }: Sql) => (await database.pool.query(text, [...values])).rows as Row[]
+    const free = { usual: 4, byProvider: new Map(), total: 4 }
+    expect(await claimAbandonedTokens({ query }, randomUUID(), free), 'nor does the loop').toEqual([])
+    expect(await tokenRow(database.pool, id)).toMatchObject({ lease_epoch: '2' })
+
+    sleeper.resume()
+    expect(await asking).toMatchObject({ status: 200, body: { access_token: newestAccessToken(connected) } })
+    expect(provider.counts()).toMatchObject({ refreshRequests: 1, supersededPresentations: 0 })
+    expect(await tokenRow(database.pool, id)).toMatchObject({ version: 2, next_attempt_at: null, sent_epoch: null })
   },
 )

@@ -94,6 +94,7 @@ test.each([
   ['an empty refresh_token', { ...bearer, refresh_token: '' }],
   ['a scope that is no text', { ...bearer, scope: { read: true } }],
   ['a NUL in a scope', { ...bearer, scope: 'read\u0000' }],
+  ['endless scopes', { ...bearer, scope: Array.from({ length: 4_000 }, (_, n) => `scope-${n}`) }],
   ['an error that is an object', { ...bearer, error: { message: 'no' } }],
   ['an error that is a flag', { ...bearer, error: true }],
 ])('[P3] refuses %s', async (_, body) => {

@@ -24,6 +24,8 @@ type TokenAnswerRules = {
 type Fields = Readonly<Record<string, unknown>>
 
 const longestToken = 32_768
+/** Of all scopes together: they are stored and listed with their connection. */
+const longestScopes = 32_768
 const tenYearsSeconds = 315_360_000
 
 /**
@@ -131,7 +133,9 @@ function readScopes(value: unknown, separator: string): readonly string[] | unde
   // Some providers are asked with spaces and answer with commas.
   const scopes = parts.flatMap((part) => part.split(separator)).flatMap((part) => part.split(/[\s,]+/))
   if (!scopes.every((scope) => /^[\x21-\x7e]*$/.test(scope))) throw invalid('scope is not text')
-  return [...new Set(scopes.filter((scope) => scope !== ''))]
+  const stated = [...new Set(scopes.filter((scope) => scope !== ''))]
+  if (stated.join(' ').length > longestScopes) throw invalid('scope is too long')
+  return stated
 }
 
 function readExpiresIn(value: unknown): number | undefined {

@@ -147,6 +147,8 @@ export async function claimAbandonedTokens(
         join provider_profiles p on p.id = t.provider_id
         left join slots s on s.provider_id = t.provider_id
        where t.sent_epoch is not null and ${isFree} and ${mayAskAgain}
+         -- somebody took it over and could not present it
+         and (t.next_attempt_at is null or t.next_attempt_at <= now())
     ), abandoned as (
       select t.connection_id
         from lapsed

@@ -157,9 +157,12 @@ function idsOf(answers: readonly SealedAnswer[]): readonly string[] {
   return answers.map(({ connectionId }) => connectionId)
 }
 
-/** What cannot be opened or stored stays, and is named. */
+/** What cannot be read, opened or stored stays, and is named. */
 async function readSpool(deps: AnswerKeeperDeps): Promise<void> {
-  for (const answer of (await deps.spool?.list()) ?? []) {
+  const listed = await deps.spool?.list((file, error) => {
+    deps.logger.error({ file, err: error }, 'a file in SPOOL_DIR cannot be read; it stays there')
+  })
+  for (const answer of listed ?? []) {
     const about = { connection_id: answer.connectionId, token_version: answer.version }
     try {
       const { kind } = await storeSealed(deps, answer)

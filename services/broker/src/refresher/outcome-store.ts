@@ -53,7 +53,8 @@ export type FailedAttempt = {
 
 /**
  * Nobody asks again before `retryInSeconds` have passed. A token that may be spent is asked about then and not when it
- * would be due: the grace that its provider grants is passing.
+ * would be due: the grace that its provider grants is passing. An attempt that presented nothing leaves the mark of the one
+ * that did, whose answer may still come.
  *
  * @returns false where somebody else's attempt counts by now, or this outcome is recorded already.
  */
@@ -69,7 +70,9 @@ export async function updateFailedAttempt(
            outcome_unknown = outcome_unknown or ${isOutcomeUnknown}::boolean,
            refresh_at = case when outcome_unknown or ${isOutcomeUnknown}::boolean then now() else refresh_at end,
            attempt_outcome = ${outcome}::text, attempt_epoch = ${leaseEpoch}::bigint,
-           sent_epoch = null, sent_at = null, lease_owner = null, lease_until = null
+           sent_epoch = nullif(sent_epoch, ${leaseEpoch}::bigint),
+           sent_at = case when sent_epoch <> ${leaseEpoch}::bigint then sent_at end,
+           lease_owner = null, lease_until = null
      where connection_id = ${connectionId}::uuid and version = ${version}::int
        and (sent_epoch = ${leaseEpoch}::bigint or lease_epoch = ${leaseEpoch}::bigint)
        and attempt_epoch is distinct from ${leaseEpoch}::bigint

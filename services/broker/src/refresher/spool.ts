@@ -1,15 +1,18 @@
 import { constants } from 'node:fs'
-import { access, mkdir, open, readFile, readdir, rename, rm } from 'node:fs/promises'
+import { access, lstat, mkdir, open, readFile, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { SealedAnswer } from './sealed-answers.ts'
 
 /** A folder in which answers outlive the process (SPOOL_DIR). Several Brokers may share it: what is read twice is stored once. */
 export type Spool = {
   readonly write: (answer: SealedAnswer) => Promise<void>
-  readonly list: () => Promise<readonly SealedAnswer[]>
+  /** @param onUnreadable - told of each file that cannot be read: it keeps no other from being */
+  readonly list: (onUnreadable: (name: string, error: unknown) => void) => Promise<readonly SealedAnswer[]>
   readonly remove: (answer: SealedAnswer) => Promise<void>
 }
 
+/** Far more than any answer: what is larger is none. */
+const longestAnswerBytes = 4_194_304
 const fileName = /^([\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12})\.(\d{1,10})\.(\d{1,16})\.answer$/
 
 /** @throws Error where the folder cannot be made or written to: better said at the start than when it is needed */
@@ -29,10 +32,13 @@ export async function openSpool(directory: string): Promise<Spool> {
       await rename(`${path}.part`, path)
       await syncDirectory(directory)
     },
-    async list() {
+    async list(onUnreadable) {
       const names = (await readdir(directory)).map((name) => fileName.exec(name)).filter((match) => match !== null)
       const answers = names.map(async ([name, connectionId = '', version = '', epoch = '']) => {
-        const bytes = await readFile(join(directory, name)).catch(passOverMissing)
+        const bytes = await readAnswer(join(directory, name)).catch((error: unknown) => {
+          // else another Broker has read it meanwhile
+          if (!isMissing(error)) onUnreadable(name, error)
+        })
         return bytes === undefined ? [] : [{ connectionId, version: Number(version), leaseEpoch: Number(epoch), bytes }]
       })
       return (await Promise.all(answers)).flat()
@@ -41,10 +47,15 @@ export async function openSpool(directory: string): Promise<Spool> {
   }
 }
 
-/** Another Broker has read it meanwhile. */
-function passOverMissing(error: unknown): undefined {
-  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
-  throw error
+/** @throws Error also for what only has the name of an answer: a pipe, say, would never end */
+async function readAnswer(path: string): Promise<Buffer> {
+  const found = await lstat(path)
+  if (!found.isFile() || found.size > longestAnswerBytes) throw new Error('this is no answer of ours')
+  return readFile(path)
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
 }
 
 /** For its owner alone, and on the disk when this resolves. */
