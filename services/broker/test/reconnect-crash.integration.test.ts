@@ -84,7 +84,9 @@ test('[R4] a reconnect whose COMMIT is not acknowledged is read again, not repea
   const arrival = await arriveUnacknowledged(scene, provider, await travelAgain(broker, id))
   expect(returned(arrival)).toMatchObject({ status: 'success' })
   expect((await tokenRow(database.pool, id)).version).toBe(2)
-  expect((await auditOf(broker, id)).toSorted()).toEqual([
+  // what is queued may be done before anybody looks
+  const events = (await auditOf(broker, id)).filter((line) => !line.startsWith('revocation.done'))
+  expect(events.toSorted()).toEqual([
     'connection.reconnect_requested success',
     'connection.reconnected success',
     'connection.requested success',
