@@ -1,3 +1,4 @@
+import { answers } from '@nexus/testing'
 import { expect } from 'vitest'
 import {
   type Scripted,
@@ -13,6 +14,7 @@ import {
   travel,
 } from './handshake-scene.ts'
 import { type Client, requestConnection, startTestBroker } from './harness.ts'
+import { setStatus, travelAgain } from './reconnect-scene.ts'
 
 async function change(broker: Client, provider: Scripted, patch: Readonly<Record<string, unknown>>): Promise<void> {
   const answer = await broker.send('PATCH', `/providers/${provider.providerId}`, { body: patch })
@@ -172,3 +174,28 @@ test('[H10] the URL’s own query and fragment survive, and forged parameters do
     provider: provider.name,
   })
 })
+
+test.for(['its first code', 'the code of a reconnect of what failed'])(
+  '[A3] a profile that moves while %s is exchanged gets nothing of what was granted',
+  async (which, { broker, database }) => {
+    const provider = await openProvider(broker, {
+      profile: (issuer) => ({ ...staticEndpoints(issuer), enable_discovery: false }),
+    })
+    let journey = await travel(broker, provider)
+    if (which !== 'its first code') {
+      await setStatus(database.pool, journey.connection_id, 'failed')
+      journey = await travelAgain(broker, journey.connection_id)
+    }
+    const gate = answers.createGate('after')
+    provider.next('token', gate.step)
+    const arriving = arrive(journey)
+    await gate.arrived
+    await change(broker, provider, { token_url: 'http://127.0.0.1:9/token' })
+    gate.open()
+
+    expect(returned(await arriving)).toMatchObject({ status: 'error', error: 'link_expired' })
+    expect(await connectionOf(broker, journey.connection_id)).toMatchObject({ status: 'failed' })
+    expect((await broker.get(`/connections/${journey.connection_id}/token`)).status).toBe(409)
+    expect(provider.requestsTo('revocation')).toEqual([])
+  },
+)

@@ -1,5 +1,6 @@
 import type { Queryable } from '../db/database.ts'
 import type { TokenGrant } from '../oauth/provider-client.ts'
+import { holdEndpoints } from '../providers/hold-endpoints.ts'
 import type { Provider } from '../providers/provider.ts'
 import { type ScheduleSettings, refreshAfter } from '../refresher/schedule.ts'
 import type { SecretVault } from '../vault/secret-vault.ts'
@@ -51,12 +52,19 @@ export async function activateConnection(
   transaction: Queryable,
   granted: GrantedConnection,
 ): Promise<GrantPlacement> {
+  if (!(await holdEndpoints(transaction, granted.provider))) return refuseMoved(transaction, granted.connectionId)
   if (!(await store.updateToActive(transaction, { ...toActivation(granted), from: 'pending' }))) {
     const connection = await store.selectConnection(transaction, granted.connectionId)
     return { kind: 'refused', reason: 'already_completed', isOwed: connection?.status === 'revoked' }
   }
   await insertToken(transaction, deps.vault, toTokenWrite(deps, granted))
   return { kind: 'stored', tokenVersion: 1 }
+}
+
+/** A grant of an origin that its profile has left: nobody is to be sent it, not even to revoke it. */
+export async function refuseMoved(transaction: Queryable, connectionId: string): Promise<GrantPlacement> {
+  await failConnection(transaction, connectionId, 'profile_changed')
+  return { kind: 'refused', reason: 'link_expired', isOwed: false }
 }
 
 /** What a grant makes of its connection. */

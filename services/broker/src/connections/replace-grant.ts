@@ -2,11 +2,13 @@ import { AppError, type Logger } from '@nexus/service'
 import type { Queryable } from '../db/database.ts'
 import type { NoticeRecorder } from '../notices/notice-recorder.ts'
 import type { TokenGrant } from '../oauth/provider-client.ts'
+import { holdEndpoints } from '../providers/hold-endpoints.ts'
 import { type QueueRevocationDeps, queueRevocation } from '../revocations/queue-revocation.ts'
 import {
   type GrantDeps,
   type GrantPlacement,
   type GrantedConnection,
+  refuseMoved,
   toActivation,
   toTokenWrite,
 } from './activate-connection.ts'
@@ -57,6 +59,8 @@ export async function replaceGrant(
   const { connectionId, provider, grant } = granted
   // the token first: whoever stores a refresh takes the two in this order
   const old = await holdToken(transaction, connectionId)
+  // with a token there, nobody may move the profile
+  if (old === undefined && !(await holdEndpoints(transaction, provider))) return refuseMoved(transaction, connectionId)
   const connection = await holdConnection(transaction, connectionId)
   if (connection === undefined || connection.status === 'revoked') {
     return { kind: 'refused', reason: 'already_completed', isOwed: true }

@@ -9,13 +9,18 @@ import type { Provider } from './provider.ts'
  * @throws AppError `invalid_profile`
  */
 export function assertEndpointsStay(current: Provider, next: Provider): void {
-  const known = new Set(endpointsOf(current).map(([, url]) => originOf(url)))
-  const moved = endpointsOf(next).find(([, url]) => !known.has(originOf(url)))
+  const moved = findMovedEndpoint(current, next)
   if (moved === undefined) return
   refuseProfile(
-    moved[0],
+    moved,
     'cannot move to another origin once accounts are connected: their tokens would be sent there. Register a new profile',
   )
+}
+
+/** The field by which a profile leaves the origins that it has. */
+export function findMovedEndpoint(current: Provider, next: Provider): string | undefined {
+  const known = new Set(endpointsOf(current).map(([, url]) => originOf(url)))
+  return endpointsOf(next).find(([, url]) => !known.has(originOf(url)))?.[0]
 }
 
 /** Where tokens and secrets go, and where the keys come from that prove who somebody is. */

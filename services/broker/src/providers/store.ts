@@ -52,6 +52,13 @@ export async function selectProviderById(database: Queryable, id: string): Promi
   return row && fromRow(row)
 }
 
+/** A profile, deleted or not, that nobody changes until the transaction ends. */
+export async function selectProviderForShare(transaction: Queryable, id: string): Promise<Provider | undefined> {
+  const [row] = await transaction.query<ProviderRow>(sql`
+    select ${columns} from provider_profiles p where p.id = ${id}::uuid for share of p`)
+  return row && fromRow(row)
+}
+
 /** By name or alias, case-insensitively. */
 export async function selectProviderByName(database: Queryable, name: string): Promise<Provider | undefined> {
   const wanted = normaliseAlias(name)
