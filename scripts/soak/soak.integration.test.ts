@@ -11,11 +11,10 @@ test(
   '[R1] three Brokers, readers and callers who force a refresh: no superseded token, no failed read',
   { timeout },
   async () => {
-    const result = await soakRefresh({ seconds: 6, connections: 200, brokers: 3, onProgress })
+    const result = await soakRefresh({ seconds: 6, moreThan: 50, connections: 200, brokers: 3, onProgress })
     expect(judgeRefresh(result), said.join('\n')).toEqual([])
-    // how many depends on the machine
-    expect(result.refreshes).toBeGreaterThan(0)
-    expect(result.reads).toBeGreaterThan(0)
+    expect(result.refreshes).toBeGreaterThan(50)
+    expect(result.reads).toBeGreaterThan(50)
   },
 )
 
