@@ -11,7 +11,14 @@ export { buildOpenApi, registerOpenApi, type OpenApiInfo, type SecurityScheme } 
 export { brandStylesheetPath, logoPath, pageScriptPath, pageStylesheetPath } from './page-assets.ts'
 export { pageScript } from './page-script.ts'
 export { pagePalettes, pageStylesheet } from './page-stylesheet.ts'
-export { englishTexts, type FaultTexts, type PageKind, type PageText, type PageTexts } from './page-texts.ts'
+export {
+  englishTexts,
+  type FaultTexts,
+  type FormTexts,
+  type PageKind,
+  type PageText,
+  type PageTexts,
+} from './page-texts.ts'
 export { problemPage, renderPage, sendPage, type Brand, type ProblemPageOptions } from './pages.ts'
 export {
   createRateLimiter,

@@ -120,8 +120,15 @@ a {
   outline: 3px solid var(--accent);
   outline-offset: 2px;
 }
-.lead {
+.lead,
+.ending {
   color: var(--soft);
+}
+.lead {
+  margin-block-end: 1.25rem;
+}
+.ending strong {
+  color: var(--ink);
 }
 .scopes {
   padding: 0;
@@ -136,6 +143,7 @@ a {
   border-block-start: 1px solid var(--line);
 }
 .scopes code {
+  display: block;
   color: var(--soft);
   font-size: 0.875rem;
 }
@@ -240,7 +248,7 @@ button,
 form > button,
 p > .button {
   inline-size: 100%;
-  margin-block: 1.5rem 1rem;
+  margin-block: 1.75rem 1rem;
 }
 button[aria-disabled="true"] {
   opacity: 0.7;

@@ -4,6 +4,7 @@ import { type SafeHtml, words } from './html.ts'
 export type PageKind =
   | 'invalid-link'
   | 'expired-link'
+  | 'expired-page'
   | 'wrong-browser'
   | 'already-completed'
   | 'not-allowed'
@@ -35,7 +36,7 @@ export type ConnectTexts = {
   readonly asks: (app: Name, provider: Name) => SafeHtml
   readonly asksFor: (app: Name, provider: Name) => SafeHtml
   /** What happens with what is entered. */
-  readonly usesEntered: (app: Name, provider: Name) => SafeHtml
+  readonly usesEntered: (provider: Name) => SafeHtml
   readonly keepsEncrypted: string
   /** Before the sign-in at the provider. */
   readonly signInNext: (provider: Name) => SafeHtml
@@ -43,6 +44,8 @@ export type ConnectTexts = {
   readonly returnsTo: (host: Name) => SafeHtml
   readonly returnsNowhere: string
   readonly notYou: string
+  /** What to do next where the link is at hand, and the words on it. */
+  readonly openAgainNext: string
   readonly openAgain: string
   /** What scopes mean, where a standard says so; all others are shown as they are written. */
   readonly scopes: Readonly<Record<string, string>>
@@ -64,6 +67,7 @@ export type FormTexts = {
   readonly refusedHeading: string
   readonly enterAgain: string
   readonly notAccepted: (provider: Name) => SafeHtml
+  readonly notVerifiable: (provider: Name) => SafeHtml
   readonly faults: FaultTexts
 }
 
@@ -114,6 +118,12 @@ export const englishTexts: PageTexts = {
       heading: 'This link has expired',
       happened: 'For your safety, connect links work only for a limited time. Nothing was connected.',
       next: 'Go back to the app you came from and ask for a new link.',
+    },
+    'expired-page': {
+      title: 'Page expired',
+      heading: 'This page was open for too long',
+      happened: 'For your safety, it works only for a limited time. Nothing was connected.',
+      next: 'Open your connect link again, or go back to the app you came from and start over.',
     },
     'wrong-browser': {
       title: 'Other browser',
@@ -174,14 +184,15 @@ export const englishTexts: PageTexts = {
     unnamedApp: 'The app you came from',
     asks: (app, provider) => words`${app} asks to use your ${provider} account.`,
     asksFor: (app, provider) => words`${app} asks to use your ${provider} account for:`,
-    usesEntered: (app, provider) =>
-      words`${app} will use what you enter here to work with ${provider} for you, until you disconnect it.`,
+    usesEntered: (provider) =>
+      words`It will use what you enter here to work with ${provider} for you, until you disconnect it.`,
     keepsEncrypted: 'It is kept encrypted, and no page shows it again.',
     signInNext: (provider) => words`Next you sign in at ${provider} and decide there.`,
     continueTo: (provider) => words`Continue to ${provider}`,
     returnsTo: (host) => words`You will return to ${host}.`,
     returnsNowhere: 'Afterwards you can close this page.',
     notYou: 'If you did not start this, close this page.',
+    openAgainNext: 'Open the link again and finish in this browser, with cookies allowed.',
     openAgain: 'Open the link again',
     // OpenID Connect Core §3.1.2.1, §5.4, §11
     scopes: {
@@ -207,6 +218,8 @@ export const englishTexts: PageTexts = {
     refusedHeading: 'There is a problem',
     enterAgain: 'For your safety, nothing you typed was kept. Please enter it again.',
     notAccepted: (provider) => words`${provider} did not accept what you entered. Check it, then enter it again.`,
+    notVerifiable: (provider) =>
+      words`${provider} could not be asked whether this is right, so nothing was connected. Try again in a moment.`,
     faults: {
       missing: 'This is needed',
       choice: 'Choose one of the options',

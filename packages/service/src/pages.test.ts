@@ -13,6 +13,7 @@ const logger = createLogger({ level: 'silent', service: 'test' })
 const kinds: readonly PageKind[] = [
   'invalid-link',
   'expired-link',
+  'expired-page',
   'wrong-browser',
   'already-completed',
   'not-allowed',
@@ -50,6 +51,7 @@ test("the app's logo stands above, with its name for those who cannot see it; wi
 test('where the link is in hand, a page offers to open it again', () => {
   const { markup } = problemPage('wrong-browser', { openAgain: '/auth/connect/abc' })
   expect(markup).toContain(`<a class="button" href="/auth/connect/abc">${englishTexts.connect.openAgain}</a>`)
+  expect(markup).not.toContain(englishTexts.pages['wrong-browser'].next)
   expect(problemPage('wrong-browser').markup).not.toContain('<a ')
 })
 
@@ -74,7 +76,9 @@ test('the stylesheet fetches nothing and knows dark mode', () => {
 
 test('the script is one that parses, and makes no markup, no request and no code of its own', () => {
   expect(() => new Script(pageScript)).not.toThrow()
-  expect(pageScript).not.toMatch(/innerHTML|insertAdjacent|document\.write|eval|Function|fetch|XMLHttp|import|cookie|Storage/)
+  expect(pageScript).not.toMatch(
+    /innerHTML|insertAdjacent|document\.write|eval|Function|fetch|XMLHttp|import|cookie|Storage/,
+  )
 })
 
 test.each([

@@ -57,7 +57,7 @@ export type ProblemPageOptions = {
   readonly requestId?: string
   readonly texts?: PageTexts
   readonly brand?: Brand | undefined
-  /** Where the connect link is still in hand, a way to open it again. */
+  /** The connect link, where it is still in hand. */
   readonly openAgain?: string | undefined
 }
 
@@ -69,10 +69,11 @@ export function problemPage(kind: PageKind, options: ProblemPageOptions = {}): S
     options.requestId === undefined
       ? undefined
       : html`<p class="reference">${texts.reference}: <code>${options.requestId}</code></p>`
-  const openAgain =
+  const whatNext =
     options.openAgain === undefined
-      ? undefined
-      : html`<p><a class="button" href="${options.openAgain}">${texts.connect.openAgain}</a></p>`
+      ? html`<p>${next}</p>`
+      : html`<p>${texts.connect.openAgainNext}</p>
+          <p><a class="button" href="${options.openAgain}">${texts.connect.openAgain}</a></p>`
   return renderPage({
     title,
     heading,
@@ -80,8 +81,7 @@ export function problemPage(kind: PageKind, options: ProblemPageOptions = {}): S
     lang: texts.lang,
     dir: texts.dir,
     body: html`<p>${happened}</p>
-      <p>${next}</p>
-      ${openAgain} ${reference}`,
+      ${whatNext} ${reference}`,
   })
 }
 

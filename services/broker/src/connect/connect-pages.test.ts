@@ -5,7 +5,10 @@ import { confirmPage } from './confirm-page.ts'
 import { type CredentialFormModel, credentialFormPage } from './credential-form.ts'
 
 const form = (more: Partial<CredentialFormModel> = {}): SafeHtml =>
-  credentialFormPage({ ...makeRequest(), fields: [makeField({ label: 'API key', isSecret: true })], ...more }, englishTexts)
+  credentialFormPage(
+    { ...makeRequest(), fields: [makeField({ label: 'API key', isSecret: true })], ...more },
+    englishTexts,
+  )
 
 /** What is read, without the markup. */
 function wordsOf({ markup }: SafeHtml): string {
@@ -19,7 +22,7 @@ test('the form says who asks, for what, what becomes of it, and where it ends', 
     'Connect stripe',
     'Payments',
     'Acme asks to use your stripe account.',
-    'Acme will use what you enter here to work with stripe for you',
+    'It will use what you enter here to work with stripe for you, until you disconnect it.',
     'You will return to app.example.com.',
     'If you did not start this, close this page.',
   ]) {
@@ -69,6 +72,7 @@ test('credentials that the provider refuses are no fault of a field', () => {
   const page = form({ refusal: { kind: 'not_accepted' } })
   expect(wordsOf(page)).toContain('stripe did not accept what you entered. Check it, then enter it again.')
   expect(page.markup).not.toContain('aria-invalid')
+  expect(wordsOf(form({ refusal: { kind: 'not_verifiable' } }))).toContain('stripe could not be asked')
 })
 
 test('before a sign-in the page says for what, in the words of the standard or as it is written', () => {
@@ -115,7 +119,8 @@ test.each(hostileTexts)('wherever it stands, %s is text', (hostile) => {
 /** Tags and the names of their attributes, in order: all that a browser would build. */
 function structureOf({ markup }: Pick<SafeHtml, 'markup'>): readonly string[] {
   return [...markup.matchAll(/<(\/?[a-z!][^\s>]*)((?:[^">]|"[^"]*")*)>/gi)].map(
-    ([, tag, attributes = '']) => `${tag} ${[...attributes.replaceAll(/"[^"]*"/g, '').matchAll(/[^\s=/]+/g)].join(' ')}`,
+    ([, tag, attributes = '']) =>
+      `${tag} ${[...attributes.replaceAll(/"[^"]*"/g, '').matchAll(/[^\s=/]+/g)].join(' ')}`,
   )
 }
 

@@ -1,4 +1,4 @@
-import { type PageTexts, type SafeHtml, html, renderPage } from '@nexus/service'
+import { type FormTexts, type PageTexts, type SafeHtml, html, renderPage } from '@nexus/service'
 import type { CredentialFault, CredentialField } from '../providers/credential-schema.ts'
 import { describeFault } from './describe-fault.ts'
 import { drawField, fieldId } from './field-view.ts'
@@ -12,8 +12,8 @@ export type CredentialFormModel = ConnectRequest & {
 
 export type FormRefusal =
   | { readonly kind: 'faults'; readonly faults: readonly CredentialFault[] }
-  /** The provider was asked, and knows nobody with these credentials. */
-  | { readonly kind: 'not_accepted' }
+  /** The provider was asked and knows nobody with these credentials, or must be asked and could not. */
+  | { readonly kind: 'not_accepted' | 'not_verifiable' }
 
 /** The page on which a person enters the credentials of an account. */
 export function credentialFormPage(model: CredentialFormModel, texts: PageTexts): SafeHtml {
@@ -27,15 +27,13 @@ export function credentialFormPage(model: CredentialFormModel, texts: PageTexts)
     brand,
     lang: texts.lang,
     dir: texts.dir,
-    body: html`${showDescription(model)}
-      ${refusal === undefined ? undefined : refusalSummary(model, refusal, texts)}
-      <p>${texts.connect.asks(app, provider)}</p>
+    body: html`${showDescription(model)} ${refusal === undefined ? undefined : refusalSummary(model, refusal, texts)}
+      <p>${texts.connect.asks(app, provider)} ${texts.connect.usesEntered(provider)} ${texts.connect.keepsEncrypted}</p>
       <form method="post" action="${model.action}" autocomplete="off">
         <input type="hidden" name="state" value="${model.state}" />
         ${drawFields(model, texts)}
         <button data-sending="${texts.form.submitting}">${texts.form.submit}</button>
       </form>
-      <p>${texts.connect.usesEntered(app, provider)} ${texts.connect.keepsEncrypted}</p>
       ${showEnding(model, texts)}`,
   })
 }
@@ -53,33 +51,44 @@ function drawFields({ fields, refusal }: CredentialFormModel, { form }: PageText
  * attribute does that without the script, the script where a browser does not know it there.
  */
 function refusalSummary(model: CredentialFormModel, refusal: FormRefusal, texts: PageTexts): SafeHtml {
-  const { refusedHeading, enterAgain, notAccepted } = texts.form
-  const content =
-    refusal.kind === 'not_accepted'
-      ? html`<p>${notAccepted(showName(model.providerName))}</p>`
-      : html`<ul>
-            ${listFaults(model.fields, refusal.faults, texts)}
-          </ul>
-          <p>${enterAgain}</p>`
   return html`<div class="problems" role="alert" aria-labelledby="problems" tabindex="-1" autofocus data-focus>
-    <h2 id="problems">${refusedHeading}</h2>
-    ${content}
+    <h2 id="problems">${texts.form.refusedHeading}</h2>
+    ${explain(model, refusal, texts)}
   </div>`
+}
+
+function explain({ providerName, fields }: CredentialFormModel, refusal: FormRefusal, { form }: PageTexts): SafeHtml {
+  const provider = showName(providerName)
+  switch (refusal.kind) {
+    case 'not_accepted':
+      return html`<p>${form.notAccepted(provider)}</p>`
+    case 'not_verifiable':
+      return html`<p>${form.notVerifiable(provider)}</p>
+        <p>${form.enterAgain}</p>`
+    case 'faults':
+      return html`<ul>
+          ${listFaults(fields, refusal.faults, form)}
+        </ul>
+        <p>${form.enterAgain}</p>`
+  }
 }
 
 /** One line per field: what else is wrong with it shows when the first is mended. */
 function listFaults(
   fields: readonly CredentialField[],
   faults: readonly CredentialFault[],
-  { form }: PageTexts,
+  { faults: texts }: FormTexts,
 ): readonly SafeHtml[] {
   const firstOfEach = faults.filter(
     (fault, index) => faults.findIndex((candidate) => candidate.field === fault.field) === index,
   )
   return firstOfEach.map((fault) => {
     const field = fields.find(({ name }) => name === fault.field)
-    const words = describeFault(fault, field, form.faults)
-    if (field !== undefined) return html`<li><a href="#${fieldId(field)}"><bdi>${field.label}</bdi>: ${words}</a></li>`
+    const words = describeFault(fault, field, texts)
+    if (field !== undefined)
+      return html`<li>
+        <a href="#${fieldId(field)}"><bdi>${field.label}</bdi>: ${words}</a>
+      </li>`
     return fault.field === undefined ? html`<li>${words}</li>` : html`<li><bdi>${fault.field}</bdi>: ${words}</li>`
   })
 }

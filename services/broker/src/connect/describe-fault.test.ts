@@ -17,5 +17,7 @@ test.each([
   [{ rule: 'type' }, 'Enter a whole number, such as 12'],
   [{ rule: 'a keyword of the future' }, 'This was not accepted'],
 ] as const)('the fault %j reads: %s', (fault, words) => {
-  expect(describeFault({ field: 'key', ...fault }, makeField({ type: 'integer' }), englishTexts.form.faults)).toBe(words)
+  expect(describeFault({ field: 'key', ...fault }, makeField({ type: 'integer' }), englishTexts.form.faults)).toBe(
+    words,
+  )
 })

@@ -8,8 +8,8 @@ const draw = (field: Parameters<typeof makeField>[0], fault?: string) =>
 
 test('a text field has its label, its help read out with it, and no memory in the browser', () => {
   const markup = draw({ name: 'user', label: 'User name', help: 'As you sign in', placeholder: 'ada', minLength: 3 })
-  expect(markup).toContain('<label for="field-user"><span dir="auto">User name</span></label>')
-  expect(markup).toContain('<p class="hint" id="field-user-help" dir="auto">As you sign in</p>')
+  expect(markup).toContain('<label for="field-user"><bdi>User name</bdi></label>')
+  expect(markup).toContain('<p class="hint" id="field-user-help"><bdi>As you sign in</bdi></p>')
   for (const attribute of [
     'type="text"',
     'id="field-user"',
@@ -42,6 +42,7 @@ test('what need not be given says so', () => {
   expect(draw({ isRequired: false })).toContain('<span class="mark">(optional)</span>')
   expect(draw({ isRequired: false })).not.toContain(' required')
   expect(draw({ isRequired: true })).not.toContain('class="mark"')
+  expect(draw({ isRequired: false, type: 'boolean' })).not.toContain('class="mark"')
 })
 
 test('a fault stands beside its field and is read out with it', () => {

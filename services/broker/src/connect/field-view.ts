@@ -17,14 +17,18 @@ export function inputName({ name }: Pick<CredentialField, 'name'>): string {
  */
 export function drawField(field: CredentialField, fault: string | undefined, texts: FormTexts): SafeHtml {
   const id = fieldId(field)
-  const help =
-    field.help === undefined ? undefined : html`<p class="hint" id="${id}-help" dir="auto">${field.help}</p>`
+  const help = field.help === undefined ? undefined : html`<p class="hint" id="${id}-help"><bdi>${field.help}</bdi></p>`
   const problem = fault === undefined ? undefined : html`<p class="problem" id="${id}-fault">${fault}</p>`
-  const mark = field.isRequired ? undefined : html` <span class="mark">(${texts.optional})</span>`
-  const label = html`<label for="${id}"><span dir="auto">${field.label}</span>${mark}</label>`
+  // a box may always be left alone
+  const mark = field.isRequired || isCheckbox(field) ? undefined : html` <span class="mark">(${texts.optional})</span>`
+  const label = html`<label for="${id}"><bdi>${field.label}</bdi>${mark}</label>`
   const input = drawInput(field, describe(field, fault), texts)
   return isCheckbox(field)
-    ? html`<div class="field">${problem}<div class="choice">${input} ${label}</div>${help}</div>`
+    ? html`<div class="field">
+        ${problem}
+        <div class="choice">${input} ${label}</div>
+        ${help}
+      </div>`
     : html`<div class="field">${label} ${help} ${problem} ${input}</div>`
 }
 
@@ -67,7 +71,7 @@ function drawChoice(
     return html`<option value="${String(value)}" ${selected}>${label}</option>`
   })
   const none = html`<option value="">${field.isRequired ? texts.chooseOne : texts.chooseNone}</option>`
-  return html`<select ${attributes} dir="auto">
+  return html`<select ${attributes}>
     ${none} ${drawn}
   </select>`
 }

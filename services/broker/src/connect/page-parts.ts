@@ -23,7 +23,7 @@ export function showApp({ appName }: Brand, { connect }: PageTexts): SafeHtml {
 
 /** What the operator says of the provider. */
 export function showDescription({ providerDescription }: ConnectRequest): SafeHtml | undefined {
-  return providerDescription === undefined ? undefined : html`<p class="lead" dir="auto">${providerDescription}</p>`
+  return providerDescription === undefined ? undefined : html`<p class="lead"><bdi>${providerDescription}</bdi></p>`
 }
 
 /** Where the person ends, and what to do if somebody else began. */
@@ -31,5 +31,5 @@ export function showEnding({ returnUrl }: ConnectRequest, { connect }: PageTexts
   // the host as the URL standard writes it: a name in letters that look like others shows as xn--…
   const ending =
     returnUrl === undefined ? html`${connect.returnsNowhere}` : connect.returnsTo(showName(new URL(returnUrl).host))
-  return html`<p>${ending} ${connect.notYou}</p>`
+  return html`<p class="ending">${ending} ${connect.notYou}</p>`
 }

@@ -32,7 +32,8 @@ test('what was left empty is left out, and a box that was not ticked says no', (
 })
 
 test('what is no number or no option stays as it came, for the schema to refuse', () => {
-  for (const count of ['twelve', '0x10', '1,5', 'NaN', 'Infinity', '1 2']) expect(read({ count }).values).toMatchObject({ count })
+  for (const count of ['twelve', '0x10', '1,5', 'NaN', 'Infinity', '1 2'])
+    expect(read({ count }).values).toMatchObject({ count })
   expect(read({ count: '1.5' }).values).toMatchObject({ count: 1.5 })
   expect(read({ choice: 'three' }).values).toMatchObject({ choice: 'three' })
 })
@@ -42,14 +43,21 @@ test('blanks around what was pasted are dropped, save in a password that may hav
   expect(read({ text: ' a ', secret: ' b ' }, true).values).toMatchObject({ text: 'a', secret: ' b ' })
 })
 
-test.each(['__proto__', 'constructor', 'other', 'x'.repeat(64)])('a name that the form does not have is a fault: %s', (name) => {
-  const { values, faults } = read({ [name]: 'x', text: 'a' })
-  expect(faults).toEqual([{ field: name, rule: 'unevaluatedProperties' }])
-  expect(values).toEqual({ text: 'a', box: false })
-  expect(Object.getPrototypeOf(values)).toBe(Object.prototype)
-})
+test.each(['__proto__', 'constructor', 'other', 'x'.repeat(64)])(
+  'a name that the form does not have is a fault: %s',
+  (name) => {
+    const { values, faults } = read({ [name]: 'x', text: 'a' })
+    expect(faults).toEqual([{ field: name, rule: 'unevaluatedProperties' }])
+    expect(values).toEqual({ text: 'a', box: false })
+    expect(Object.getPrototypeOf(values)).toBe(Object.prototype)
+  },
+)
 
 test('names outside credentials are faults too, and long ones are cut', () => {
-  const { faults } = readCredentialForm(fields, { text: 'a', [`credentials[${'x'.repeat(100)}]`]: '' }, { keepsSpaces: false })
+  const { faults } = readCredentialForm(
+    fields,
+    { text: 'a', [`credentials[${'x'.repeat(100)}]`]: '' },
+    { keepsSpaces: false },
+  )
   expect(faults.map(({ field }) => field)).toEqual(['text', 'x'.repeat(64)])
 })
