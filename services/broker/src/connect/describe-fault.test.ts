@@ -21,3 +21,9 @@ test.each([
     words,
   )
 })
+
+test('a choice that was not made asks for one', () => {
+  const field = makeField({ options: [{ value: 'eu', label: 'Europe' }] })
+  const fault = { field: 'key', rule: 'required' }
+  expect(describeFault(fault, field, englishTexts.form.faults)).toBe('Choose one of the options')
+})

@@ -9,7 +9,7 @@ export function describeFault(
 ): string {
   switch (rule) {
     case 'required':
-      return texts.missing
+      return field?.options === undefined ? texts.missing : texts.choice
     case 'minLength':
       // one character at least is what a schema says that means "not empty"
       return limit === 1 ? texts.missing : texts.shorterThan(limit)
