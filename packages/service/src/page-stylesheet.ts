@@ -1,5 +1,8 @@
 type Palette = Readonly<
-  Record<'ground' | 'card' | 'ink' | 'soft' | 'line' | 'accent' | 'button' | 'button-ink' | 'danger', string>
+  Record<
+    'ground' | 'card' | 'ink' | 'soft' | 'line' | 'accent' | 'button' | 'button-ink' | 'danger' | 'success',
+    string
+  >
 >
 
 /**
@@ -17,6 +20,7 @@ export const pagePalettes: { readonly light: Palette; readonly dark: Palette } =
     button: '#1f5fd6',
     'button-ink': '#ffffff',
     danger: '#b3261e',
+    success: '#19704a',
   },
   dark: {
     ground: '#12161d',
@@ -28,6 +32,7 @@ export const pagePalettes: { readonly light: Palette; readonly dark: Palette } =
     button: '#8fb6ff',
     'button-ink': '#0c1a33',
     danger: '#ff9d94',
+    success: '#7ad9a7',
   },
 }
 
@@ -119,6 +124,17 @@ a {
 .problems:focus {
   outline: 3px solid var(--accent);
   outline-offset: 2px;
+}
+.done {
+  display: block;
+  inline-size: 3rem;
+  block-size: 3rem;
+  margin-block-end: 0.75rem;
+  fill: none;
+  stroke: var(--success);
+  stroke-width: 2;
+  stroke-linecap: round;
+  stroke-linejoin: round;
 }
 .lead,
 .ending {

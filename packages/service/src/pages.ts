@@ -18,6 +18,8 @@ export type Page = {
   /** What stands below the heading. */
   readonly body: SafeHtml
   readonly brand?: Brand | undefined
+  /** Shows at a glance that all went well. */
+  readonly isGood?: boolean
   /** BCP 47; English unless said. */
   readonly lang?: string
   readonly dir?: 'ltr' | 'rtl'
@@ -39,13 +41,18 @@ export function renderPage(page: Page): SafeHtml {
       </head>
       <body>
         <main>
-          ${renderBrand(page.brand)}
+          ${renderBrand(page.brand)} ${page.isGood === true ? tick : undefined}
           <h1>${page.heading}</h1>
           ${page.body}
         </main>
       </body>
     </html> `
 }
+
+const tick = html`<svg class="done" viewBox="0 0 24 24" aria-hidden="true">
+  <circle cx="12" cy="12" r="11" />
+  <path d="M7 12.5l3.5 3.5L17 9" />
+</svg>`
 
 function renderBrand({ appName, hasLogo }: Brand = { appName: undefined, hasLogo: false }): SafeHtml | undefined {
   if (hasLogo) return html`<p class="brand"><img src="${logoPath}" alt="${appName}" /></p>`
@@ -78,6 +85,7 @@ export function problemPage(kind: PageKind, options: ProblemPageOptions = {}): S
     title,
     heading,
     brand: options.brand,
+    isGood: kind === 'completed',
     lang: texts.lang,
     dir: texts.dir,
     body: html`<p>${happened}</p>

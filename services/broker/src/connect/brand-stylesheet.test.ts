@@ -41,7 +41,7 @@ test('a colour that can be read stands on links and outlines too', () => {
 test.each(schemes)("the pages' own colours can all be read: %s", (scheme) => {
   const palette = pagePalettes[scheme]
   for (const under of [palette.card, palette.ground]) {
-    for (const ink of ['ink', 'soft', 'accent', 'danger'] as const) {
+    for (const ink of ['ink', 'soft', 'accent', 'danger', 'success'] as const) {
       expect.soft(contrastOf(palette[ink], under), `${ink} on ${under}`).toBeGreaterThanOrEqual(4.5)
     }
   }
