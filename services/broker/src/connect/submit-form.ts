@@ -67,7 +67,7 @@ async function submitCredentials(
 
   switch (outcome.kind) {
     case 'captured':
-      return returnWithSuccess(deps.returnDomains, { attempt, origin, clearCookie })
+      return returnWithSuccess(deps.returnDomains, { attempt, clearCookie })
     case 'already_completed':
       return { kind: 'page', page: 'already-completed', status: 410 }
     case 'expired':

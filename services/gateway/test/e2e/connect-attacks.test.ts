@@ -31,8 +31,8 @@ async function readState(page: Page): Promise<string> {
 }
 
 describe.skipIf(isChromiumMissing)('in Chromium', () => {
-  test('what operators and schemas say is shown and never run', async ({ database, browser }) => {
-    await using nexus = await startNexus(database, { CONNECT_APP_NAME: hostile.slice(0, 80) })
+  test('what operators and schemas say is shown and never run', async ({ emptyDatabase, browser }) => {
+    await using nexus = await startNexus(emptyDatabase, { CONNECT_APP_NAME: hostile.slice(0, 80) })
     await using demo = await startDemoProvider()
     await nexus.registerProfile({
       name: 'hostile',
