@@ -40,6 +40,7 @@ export function makeOAuthProvider(change: OAuthProviderChange = {}): OAuthProvid
     alarm: undefined,
     keepTokenFields: [],
     keepCallbackParams: [],
+    confirm: false,
     revision: 1,
     createdAt: new Date(0),
     updatedAt: new Date(0),

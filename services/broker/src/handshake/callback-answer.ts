@@ -2,7 +2,7 @@ import type { PageKind } from '@nexus/service'
 import type { Origin } from '../audit/audit-event.ts'
 import type { Callback } from './callback.ts'
 import { type ReturnDomain, buildReturnUrl, isReturnUrlAllowed } from './return-url.ts'
-import type { AcceptedAttempt, AttemptState } from './store.ts'
+import type { AcceptedAttempt, AttemptState } from './attempt-store.ts'
 
 export type CallbackAnswer = { readonly clearCookie?: string | undefined } & (
   | { readonly kind: 'redirect'; readonly location: string }

@@ -8,6 +8,7 @@ import {
   reconnectBody,
 } from '@nexus/contracts'
 import {
+  AppError,
   type ZodApp,
   installFormParser,
   pageStylesheet,
@@ -106,6 +107,7 @@ function registerPages(app: ZodApp, deps: HandshakeRouteDeps): void {
     async ({ params, id }, reply) => {
       const answer = await openLink(deps, params.ticket)
       if (answer.kind === 'page') return sendPage(reply, answer.status, problemPage(answer.page, { requestId: id }))
+      if (answer.kind !== 'redirect') throw new AppError('internal', 'This page is not there yet.')
       return reply.header('set-cookie', answer.cookie).redirect(answer.location, 303)
     },
   )
