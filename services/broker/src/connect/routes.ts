@@ -12,7 +12,7 @@ import { z } from 'zod'
 import type { CallbackAnswer } from '../handshake/callback-answer.ts'
 import { type LinkAnswer, type OpenLinkDeps, openLink } from '../handshake/open-link.ts'
 import { pageRoute } from '../http/access.ts'
-import type { StaticProvider } from '../providers/provider.ts'
+import type { Provider, StaticProvider } from '../providers/provider.ts'
 import { type AssetRouteDeps, registerAssetRoutes } from './asset-routes.ts'
 import { confirmPage } from './confirm-page.ts'
 import { type FormRefusal, credentialFormPage } from './credential-form.ts'
@@ -123,14 +123,14 @@ function describeRequest(
   { brand }: ConnectRouteDeps,
   { params }: Opened,
   facts: {
-    readonly provider: { readonly name: string; readonly description: string | undefined }
+    readonly provider: Pick<Provider, 'displayName' | 'description'>
     readonly state: string
     readonly returnUrl: string | undefined
   },
 ): ConnectRequest {
   return {
     brand: brand(),
-    providerName: facts.provider.name,
+    providerName: facts.provider.displayName,
     providerDescription: facts.provider.description,
     action: linkPath(params.ticket),
     state: facts.state,

@@ -3,6 +3,7 @@ import type { Origin } from '../audit/audit-event.ts'
 import { type CallbackAnswer, returnWithSuccess } from '../handshake/callback-answer.ts'
 import { refuse } from '../handshake/callback-refusal.ts'
 import { type CaptureDeps, type CaptureOutcome, captureCredential } from '../handshake/capture-credential.ts'
+import { answerAsRecorded } from '../handshake/complete-handshake.ts'
 import { type ConfirmLinkDeps, confirmLink } from '../handshake/confirm-link.ts'
 import { type PageAttempt, findPageAttempt } from '../handshake/page-attempt.ts'
 import { findProviderById } from '../providers/list-providers.ts'
@@ -68,8 +69,9 @@ async function submitCredentials(
   switch (outcome.kind) {
     case 'captured':
       return returnWithSuccess(deps.returnDomains, { attempt, clearCookie })
+    // sent twice, or in two tabs: whoever was second is told what became of the first (H2)
     case 'already_completed':
-      return { kind: 'page', page: 'already-completed', status: 410 }
+      return answerAsRecorded(deps, { attempt, clearCookie })
     case 'expired':
       return expired
     case 'faulty':

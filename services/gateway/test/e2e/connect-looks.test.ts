@@ -13,6 +13,7 @@ const test = base.extend('provider', { scope: 'file' }, async ({ nexus }, { onCl
   onCleanup(() => demo[Symbol.asyncDispose]())
   const { redirect_uri } = await nexus.registerProfile({
     name: 'demo',
+    display_name: 'Demo Cloud',
     description: 'Sign-in for demonstrations',
     issuer: demo.issuer,
     client_id: clientId,
@@ -87,8 +88,7 @@ describe.skipIf(isChromiumMissing)('in Chromium', () => {
 
   test.for(['ltr', 'rtl'])(
     'on the smallest screens, and written from right to left, all still fits: %s',
-    async (dir, context) => {
-      const { nexus, app, provider: _provider, browser } = context
+    async (dir, { nexus, app, provider: _provider, browser }) => {
       for (const [name, reach] of Object.entries(pages)) {
         // WCAG 2.2 §1.4.10: 320 CSS pixels, which is also a desktop at 400 %
         await using tab = await openPage(browser, { viewport: { width: 320, height: 640 } })
@@ -113,13 +113,13 @@ describe.skipIf(isChromiumMissing)('in Chromium', () => {
     await using tab = await openPage(browser)
     const { page } = tab
     await page.goto(authUrl)
-    expect(await page.getByRole('main').textContent()).toContain('Acme asks to use your demo account for:')
+    expect(await page.getByRole('main').textContent()).toContain('Acme asks to use your Demo Cloud account for:')
     expect((await page.getByRole('listitem').allTextContents()).map((text) => text.trim())).toEqual([
       expect.stringContaining('Know who you are'),
       expect.stringContaining('See your email address'),
       'https://api.example.com/auth/files.readonly',
     ])
-    await page.getByRole('button', { name: 'Continue to demo' }).click()
+    await page.getByRole('button', { name: 'Continue to Demo Cloud' }).click()
     await page.getByLabel(/name/i).fill('Ada Lovelace')
     await page.getByRole('button', { name: 'Allow' }).click()
     await page.getByRole('heading', { name: 'Back in the app' }).waitFor()

@@ -32,6 +32,7 @@ export const goodKey = 'sk_live_4eC39HqLyjWDarjtT1zdp7dc'
 export const profiles = {
   payments: {
     name: 'payments',
+    display_name: 'Payments',
     description: 'Takes payments on the internet',
     auth_type: 'api_key',
     params: {
