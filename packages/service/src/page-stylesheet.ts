@@ -104,6 +104,15 @@ main {
   inline-size: auto;
   max-inline-size: 100%;
 }
+/* logos are mostly drawn for light grounds */
+@media (prefers-color-scheme: dark) {
+  .brand img {
+    padding: 0.375rem 0.5rem;
+    max-block-size: 3.25rem;
+    background: #ffffff;
+    border-radius: 0.5rem;
+  }
+}
 h1 {
   margin-block: 0 0.5rem;
   font-size: 1.5rem;

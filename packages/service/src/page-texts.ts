@@ -127,7 +127,7 @@ export const englishTexts: PageTexts = {
     },
     'wrong-browser': {
       title: 'Other browser',
-      heading: 'Please finish in the browser you started in',
+      heading: 'This is not the browser you started in',
       happened:
         'This was started in another browser or window, or this browser blocks cookies. It happens when a link opens ' +
         'inside another app (mail, chat), or when the app of the other service takes over. Nothing was connected.',

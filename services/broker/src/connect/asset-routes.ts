@@ -26,10 +26,6 @@ const logoPolicy = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
 /** What the pages of both services load. It holds nothing about anybody, so browsers may keep it. */
 export function registerAssetRoutes(app: ZodApp, deps: AssetRouteDeps): void {
-  const describe = (summary: string) => ({
-    config: { public: true },
-    schema: { tags: ['browser'], summary, querystring: noQuery },
-  })
   app.get(pageStylesheetPath, describe('Style of the pages'), async (_request, reply) =>
     sendAsset(reply, css, pageStylesheet),
   )
@@ -44,6 +40,10 @@ export function registerAssetRoutes(app: ZodApp, deps: AssetRouteDeps): void {
     if (logo === undefined) throw new AppError('route_not_found', 'There is no logo')
     return sendAsset(reply.header('content-security-policy', logoPolicy), logo.type, logo.bytes)
   })
+}
+
+function describe(summary: string) {
+  return { config: { public: true }, schema: { tags: ['browser'], summary, querystring: noQuery } }
 }
 
 function sendAsset(reply: FastifyReply, type: string, content: string | Buffer): FastifyReply {

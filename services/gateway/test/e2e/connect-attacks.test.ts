@@ -30,7 +30,7 @@ async function readState(page: Page): Promise<string> {
   return page.locator('input[name=state]').inputValue()
 }
 
-describe.skipIf(isChromiumMissing)('in Chromium', () => {
+describe.skipIf(isChromiumMissing)('in Chromium, markup in what is shown', () => {
   test('what operators and schemas say is shown and never run', async ({ emptyDatabase, browser }) => {
     await using nexus = await startNexus(emptyDatabase, { CONNECT_APP_NAME: hostile.slice(0, 80) })
     await using demo = await startDemoProvider()
@@ -75,7 +75,9 @@ describe.skipIf(isChromiumMissing)('in Chromium', () => {
     await expectHarmless()
     expect(tab.complaints).toEqual([])
   })
+})
 
+describe.skipIf(isChromiumMissing)('in Chromium, forms that others send', () => {
   test.for(['another site', 'the same site'] as const)(
     'a form that %s sends in the name of the person connects nothing, even with the right state',
     async (from, { nexus, browser }) => {
@@ -116,7 +118,7 @@ describe.skipIf(isChromiumMissing)('in Chromium', () => {
       .evaluate((input, value) => input.setAttribute('value', value), planted)
     await victim.page.getByLabel('Secret key', { exact: true }).fill(goodKey)
     await victim.page.getByRole('button', { name: 'Connect' }).click()
-    await victim.page.getByRole('heading', { name: 'Please finish in the browser you started in' }).waitFor()
+    await victim.page.getByRole('heading', { name: 'This is not the browser you started in' }).waitFor()
     expect((await nexus.call(`/v1/check-connection/${connection_id}`)).body).toMatchObject({ status: 'pending' })
   })
 
@@ -136,7 +138,9 @@ describe.skipIf(isChromiumMissing)('in Chromium', () => {
       expect((await nexus.call(`/v1/check-connection/${connection_id}`)).body).toMatchObject({ status: 'pending' })
     }
   })
+})
 
+describe.skipIf(isChromiumMissing)('in Chromium, forms that are not as they were', () => {
   test('[H9] the form cannot be framed', async ({ nexus, browser }) => {
     const { authUrl } = await nexus.requestConnection('payments')
     await using evil = await startEvilSite(`<iframe src="${authUrl}"></iframe>`)
