@@ -114,7 +114,7 @@ main {
   }
 }
 h1 {
-  margin-block: 0 0.5rem;
+  margin-block: 0 0.75rem;
   font-size: 1.5rem;
   line-height: 1.25;
 }
@@ -150,7 +150,7 @@ a {
   color: var(--soft);
 }
 .lead {
-  margin-block-end: 1.25rem;
+  margin-block: -0.25rem 1.25rem;
 }
 .ending strong {
   color: var(--ink);

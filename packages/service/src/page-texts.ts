@@ -22,6 +22,8 @@ export type PageText = {
   readonly happened: string
   /** What the person can do now. */
   readonly next: string
+  /** The same where a button below opens the connect link again. */
+  readonly nextWithLink?: string
 }
 
 /** A name in a sentence: text, or text with markup around it. */
@@ -44,8 +46,6 @@ export type ConnectTexts = {
   readonly returnsTo: (host: Name) => SafeHtml
   readonly returnsNowhere: string
   readonly notYou: string
-  /** What to do next where the link is at hand, and the words on it. */
-  readonly openAgainNext: string
   readonly openAgain: string
   /** What scopes mean, where a standard says so; all others are shown as they are written. */
   readonly scopes: Readonly<Record<string, string>>
@@ -124,6 +124,7 @@ export const englishTexts: PageTexts = {
       heading: 'This page was open for too long',
       happened: 'For your safety, it works only for a limited time. Nothing was connected.',
       next: 'Open your connect link again, or go back to the app you came from and start over.',
+      nextWithLink: 'Open the link again and go on from there.',
     },
     'wrong-browser': {
       title: 'Other browser',
@@ -134,6 +135,9 @@ export const englishTexts: PageTexts = {
       next:
         'Copy your connect link, open it in the browser you normally use, with cookies allowed, and finish there. ' +
         'If you no longer have the link, go back to the app you came from and ask for a new one.',
+      nextWithLink:
+        'Open the link again and finish in this browser, with cookies allowed. ' +
+        'If that does not help, copy the link into the browser you normally use.',
     },
     'already-completed': {
       title: 'Already completed',
@@ -192,7 +196,6 @@ export const englishTexts: PageTexts = {
     returnsTo: (host) => words`You will return to ${host}.`,
     returnsNowhere: 'Afterwards you can close this page.',
     notYou: 'If you did not start this, close this page.',
-    openAgainNext: 'Open the link again and finish in this browser, with cookies allowed.',
     openAgain: 'Open the link again',
     // OpenID Connect Core §3.1.2.1, §5.4, §11
     scopes: {

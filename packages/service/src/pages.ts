@@ -71,7 +71,7 @@ export type ProblemPageOptions = {
 /** One of the shared pages: what happened and what to do next. `completed` is the good one among them. */
 export function problemPage(kind: PageKind, options: ProblemPageOptions = {}): SafeHtml {
   const texts = options.texts ?? englishTexts
-  const { title, heading, happened, next } = texts.pages[kind]
+  const { title, heading, happened, next, nextWithLink = next } = texts.pages[kind]
   const reference =
     options.requestId === undefined
       ? undefined
@@ -79,7 +79,7 @@ export function problemPage(kind: PageKind, options: ProblemPageOptions = {}): S
   const whatNext =
     options.openAgain === undefined
       ? html`<p>${next}</p>`
-      : html`<p>${texts.connect.openAgainNext}</p>
+      : html`<p>${nextWithLink}</p>
           <p><a class="button" href="${options.openAgain}">${texts.connect.openAgain}</a></p>`
   return renderPage({
     title,

@@ -40,7 +40,7 @@ test('[H9] what the pages load comes from the Broker, may be kept, and is nothin
     expect(answer.status).toBe(200)
     expect(Object.fromEntries(answer.headers)).toMatchObject({
       'content-type': type,
-      'cache-control': 'public, max-age=3600',
+      'cache-control': 'public, max-age=300',
       'x-content-type-options': 'nosniff',
       'referrer-policy': 'no-referrer',
     })

@@ -24,7 +24,10 @@ const script = 'text/javascript; charset=utf-8'
 /** An SVG that is opened by itself is a document: it may style itself and do nothing else. */
 const logoPolicy = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
-/** What the pages of both services load. It holds nothing about anybody, so browsers may keep it. */
+/**
+ * What the pages of both services load. It holds nothing about anybody, so browsers may keep it: for minutes only, since
+ * the markup of a newer version wants its own style.
+ */
 export function registerAssetRoutes(app: ZodApp, deps: AssetRouteDeps): void {
   app.get(pageStylesheetPath, describe('Style of the pages'), async (_request, reply) =>
     sendAsset(reply, css, pageStylesheet),
@@ -47,5 +50,5 @@ function describe(summary: string) {
 }
 
 function sendAsset(reply: FastifyReply, type: string, content: string | Buffer): FastifyReply {
-  return reply.type(type).header('cache-control', 'public, max-age=3600').send(content)
+  return reply.type(type).header('cache-control', 'public, max-age=300').send(content)
 }

@@ -22,7 +22,10 @@ export const test = base.extend('browser', { scope: 'file' }, async ({}, { onCle
     '--no-first-run',
   ]
   const browser = await chromium.launch({ executablePath, args })
-  onCleanup(() => browser.close())
+  onCleanup(async () => {
+    await browser.close()
+    process.stdout.write(`pictures of the pages: ${pictures}\n`)
+  })
   return browser
 })
 
