@@ -90,7 +90,6 @@ export async function composeBroker(
     redirectUri: { baseUrl: config.BASE_URL, redirectPath: config.REDIRECT_PATH },
     returnDomains: config.ALLOWED_RETURN_DOMAINS,
     linkTtlSeconds: config.CONNECT_LINK_TTL_SECONDS,
-    completionSeconds: config.COMPLETION_SECONDS,
     signer: createStateSigner({ key: config.STATE_KEY.reveal(), retiredKey: config.STATE_KEY_RETIRED?.reveal() }),
     randomBytes,
     limitPublicRoutes: limitByAddress(

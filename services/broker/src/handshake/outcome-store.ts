@@ -57,8 +57,6 @@ export type RecordedOutcome = {
   readonly error: string | null
   /** Somebody presents a code now, or died doing so a moment ago. */
   readonly isUnderWay: boolean
-  /** It waits for the app. */
-  readonly isHeld: boolean
   /** The connection has no use for a grant of this handshake: something else became of it. */
   readonly isElsewhere: boolean
 }
@@ -66,8 +64,7 @@ export type RecordedOutcome = {
 export async function selectOutcome(database: Queryable, handshakeId: string): Promise<RecordedOutcome | undefined> {
   const [row] = await database.query<RecordedOutcome>(sql`
     select h.outcome, h.outcome_error as error,
-           h.held_until is null and coalesce(h.accepted_at >= now() - ${abandonedAfter}::interval, false) as "isUnderWay",
-           h.held_until is not null as "isHeld",
+           coalesce(h.accepted_at >= now() - ${abandonedAfter}::interval, false) as "isUnderWay",
            ${isElsewhere} as "isElsewhere"
       from handshakes h
       join connections c on c.id = h.connection_id
