@@ -12,6 +12,7 @@ import type { RecordDenial } from './audit/record-denial.ts'
 import { registerAuditRoutes } from './audit/routes.ts'
 import { type ConnectionRouteDeps, registerConnectionRoutes } from './connections/routes.ts'
 import { pageKindOf, translateBrokerError } from './errors.ts'
+import { registerCompletionRoutes } from './handshake/completion-routes.ts'
 import { type HandshakeRouteDeps, registerHandshakeRoutes } from './handshake/routes.ts'
 import { type ReadinessDeps, checkReadiness } from './health/readiness.ts'
 import { anyKeyRoute } from './http/access.ts'
@@ -51,6 +52,7 @@ export async function buildApp(deps: BrokerDeps): Promise<ZodApp> {
   registerHealth(app, { ready: () => checkReadiness(deps) })
   registerProviderRoutes(app, deps)
   registerHandshakeRoutes(app, deps)
+  registerCompletionRoutes(app, deps)
   registerConnectionRoutes(app, deps)
   registerAuditRoutes(app, deps.database)
   registerOperations(app, metrics)

@@ -83,6 +83,7 @@ export async function composeBroker(
     assertUrlAllowed: outbound.assertUrlAllowed,
     redirectUri: { baseUrl: config.BASE_URL, redirectPath: config.REDIRECT_PATH },
     returnDomains: config.ALLOWED_RETURN_DOMAINS,
+    completionSeconds: config.COMPLETION_SECONDS,
     linkTtlSeconds: config.CONNECT_LINK_TTL_SECONDS,
     signer: createStateSigner({ key: config.STATE_KEY.reveal(), retiredKey: config.STATE_KEY_RETIRED?.reveal() }),
     randomBytes,
