@@ -12,6 +12,7 @@ import type { RecordDenial } from './audit/record-denial.ts'
 import { registerAuditRoutes } from './audit/routes.ts'
 import { type ConnectionRouteDeps, registerConnectionRoutes } from './connections/routes.ts'
 import { pageKindOf, translateBrokerError } from './errors.ts'
+import { type CaptureRouteDeps, registerCaptureRoutes } from './handshake/capture-routes.ts'
 import { type HandshakeRouteDeps, registerHandshakeRoutes } from './handshake/routes.ts'
 import { type ReadinessDeps, checkReadiness } from './health/readiness.ts'
 import { anyKeyRoute } from './http/access.ts'
@@ -21,6 +22,7 @@ import { type ProviderRouteDeps, registerProviderRoutes } from './providers/rout
 
 export type BrokerDeps = ProviderRouteDeps &
   HandshakeRouteDeps &
+  CaptureRouteDeps &
   ConnectionRouteDeps &
   ReadinessDeps & {
     readonly logger: Logger
@@ -51,6 +53,7 @@ export async function buildApp(deps: BrokerDeps): Promise<ZodApp> {
   registerHealth(app, { ready: () => checkReadiness(deps) })
   registerProviderRoutes(app, deps)
   registerHandshakeRoutes(app, deps)
+  registerCaptureRoutes(app, deps)
   registerConnectionRoutes(app, deps)
   registerAuditRoutes(app, deps.database)
   registerOperations(app, metrics)

@@ -18,6 +18,7 @@ import { limitByAddress } from './http/limit-public-routes.ts'
 import { createNoticeRecorder } from './notices/notice-recorder.ts'
 import { createOutbound } from './oauth/outbound.ts'
 import { createProviderClient } from './oauth/openid-provider-client.ts'
+import { createTrial } from './oauth/try-credentials.ts'
 import type { Checkpoint } from './refresher/checkpoint.ts'
 import { type Refresher, composeRefresher } from './refresher/compose-refresher.ts'
 import { type SecretVault, createSecretVault } from './vault/secret-vault.ts'
@@ -81,6 +82,7 @@ export async function composeBroker(
       limiter: createRateLimiter({ perMinute: denialsPerMinute, prefix: '', now: host.now }),
     }),
     assertUrlAllowed: outbound.assertUrlAllowed,
+    tryCredentials: createTrial({ fetch: outbound.fetch, logger }),
     redirectUri: { baseUrl: config.BASE_URL, redirectPath: config.REDIRECT_PATH },
     returnDomains: config.ALLOWED_RETURN_DOMAINS,
     linkTtlSeconds: config.CONNECT_LINK_TTL_SECONDS,

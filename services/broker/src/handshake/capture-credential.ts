@@ -4,6 +4,7 @@ import { recordEvent } from '../audit/record-event.ts'
 import { fromTypedCredentials } from '../connections/activate-connection.ts'
 import { retryWhileAway } from '../db/retry-while-away.ts'
 import type { CredentialFault } from '../providers/credential-schema.ts'
+import { findTrialUrl } from '../oauth/trial-url.ts'
 import { checkCredentials } from '../providers/check-credentials.ts'
 import { findProviderById } from '../providers/list-providers.ts'
 import { type StaticProvider, isStatic } from '../providers/provider.ts'
@@ -11,6 +12,7 @@ import type { RedirectUriSettings } from '../providers/redirect-uri.ts'
 import { type AttemptState, acceptAttempt } from './attempt-store.ts'
 import { aboutOf, noteRetry } from './handshake-outcome.ts'
 import { digestProfile } from './profile-digest.ts'
+import { takeTry } from './store.ts'
 import { type StoreGrantDeps, storeGrant } from './store-grant.ts'
 
 export type Credentials = Readonly<Record<string, CredentialValue>>
@@ -41,6 +43,14 @@ export type CaptureOutcome =
 const acceptForMs = 5_000
 
 /**
+ * Of a link, at the provider. Nobody mistypes so often; whoever wants to know which of many stolen keys work would.
+ * No clock gives them back: a person who is out of tries gets a new link from the app.
+ */
+const mostTries = 20
+
+type Bound = { readonly attempt: AttemptState; readonly origin: Origin }
+
+/**
  * Takes what a person typed in: checks it against the profile's schema, tries it at the provider, and puts it into the
  * vault. Only the last uses the link up, so a typing error costs nothing; and of any number that arrive at once, one is
  * stored (H2).
@@ -49,29 +59,51 @@ const acceptForMs = 5_000
  */
 export async function captureCredential(
   deps: CaptureDeps,
-  bound: { readonly attempt: AttemptState; readonly origin: Origin },
+  bound: Bound,
   typed: Readonly<Record<string, unknown>>,
 ): Promise<CaptureOutcome> {
   const { attempt } = bound
-  if (attempt.isConsumed) return { kind: 'already_completed' }
+  if (attempt.isConsumed) return refuse(deps, bound, 'already_completed', { kind: 'already_completed' })
+  if (attempt.isExpired) return refuse(deps, bound, 'expired', { kind: 'expired' })
   const provider = attempt.isProfileRemoved ? undefined : await findProviderById(deps.database, attempt.providerId)
-  if (attempt.isExpired || provider === undefined || !isStatic(provider)) return { kind: 'expired' }
-  if (!digestProfile(provider, deps.redirectUri).equals(attempt.profileDigest)) return { kind: 'expired' }
+  if (provider === undefined || !isStatic(provider) || !isAsBefore(deps, attempt, provider)) {
+    return refuse(deps, bound, 'profile_changed', { kind: 'expired' })
+  }
 
   const checked = checkCredentials(provider, typed)
-  if (checked.kind === 'faulty') return { kind: 'faulty', provider, faults: checked.faults }
-  const tried = await deps.tryCredentials(provider, checked.credentials)
-  if (tried === 'refused' || (tried === 'unknown' && provider.verify === 'required')) {
-    const kind = tried === 'refused' ? 'not_accepted' : 'not_verifiable'
-    await recordEvent(deps.database, deps.createId(), { event: 'credential_refused', outcome: kind, ...aboutOf(bound) })
-    return { kind, provider }
+  if (checked.kind === 'faulty') {
+    return refuse(deps, bound, 'invalid_credentials', { kind: 'faulty', provider, faults: checked.faults })
+  }
+  const isAsked = findTrialUrl(provider) !== undefined
+  if (isAsked && !(await takeTry(deps.database, attempt.handshakeId, mostTries))) {
+    return refuse(deps, bound, 'too_many_tries', { kind: 'expired' })
+  }
+  const tried = isAsked ? await deps.tryCredentials(provider, checked.credentials) : 'unknown'
+  if (tried === 'refused') return refuse(deps, bound, 'not_accepted', { kind: 'not_accepted', provider })
+  if (tried === 'unknown' && provider.verify === 'required') {
+    return refuse(deps, bound, 'not_verifiable', { kind: 'not_verifiable', provider })
   }
   return keep(deps, bound, provider, checked.credentials)
 }
 
+/** H8: what is typed in goes where the person was told it would. */
+function isAsBefore({ redirectUri }: CaptureDeps, { profileDigest }: AttemptState, provider: StaticProvider): boolean {
+  return digestProfile(provider, redirectUri).equals(profileDigest)
+}
+
+async function refuse(
+  deps: CaptureDeps,
+  bound: Bound,
+  reason: string,
+  outcome: CaptureOutcome,
+): Promise<CaptureOutcome> {
+  await recordEvent(deps.database, deps.createId(), { event: 'credential_refused', outcome: reason, ...aboutOf(bound) })
+  return outcome
+}
+
 async function keep(
   deps: CaptureDeps,
-  bound: { readonly attempt: AttemptState; readonly origin: Origin },
+  bound: Bound,
   provider: StaticProvider,
   values: Credentials,
 ): Promise<CaptureOutcome> {
@@ -81,7 +113,7 @@ async function keep(
     forMs: acceptForMs,
     onRetry: noteRetry(deps, bound, 'an attempt waits to be accepted'),
   })
-  if (!isAccepted) return { kind: 'already_completed' }
+  if (!isAccepted) return refuse(deps, bound, 'already_completed', { kind: 'already_completed' })
   const { connectionId, metadata } = attempt
   const connection = fromTypedCredentials({ connectionId, provider, metadata, values })
   const accepted = { attempt: { ...attempt, acceptanceId }, origin }

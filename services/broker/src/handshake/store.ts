@@ -83,6 +83,7 @@ export const scopesOf = fragment`coalesce(h.scopes, c.scopes)`
 export type HandshakeState = {
   readonly handshakeId: string
   readonly connectionId: string
+  readonly zone: string
   readonly providerId: string
   readonly confirm: boolean
   readonly returnUrl: string | undefined
@@ -97,7 +98,7 @@ export type HandshakeState = {
 }
 
 const handshakeState = fragment`
-    select h.id as "handshakeId", c.id as "connectionId", c.provider_id as "providerId",
+    select h.id as "handshakeId", c.id as "connectionId", c.zone as "zone", c.provider_id as "providerId",
            h.profile_digest as "profileDigest", ${scopesOf} as "scopes", h.confirm as "confirm",
            h.return_url as "returnUrl", h.expires_at as "expiresAt",
            (h.expires_at <= now() or (h.purpose <> 'reconnect' and c.status = 'expired')
@@ -127,6 +128,18 @@ export async function selectHandshakeByRequest(
     sql`${handshakeState} where h.request_jti_hash = ${requestJtiHash}::bytea`,
   )
   return row && { ...row, returnUrl: row.returnUrl ?? undefined }
+}
+
+/**
+ * Takes one of the tries that a handshake has at the provider: before it, so that of many at once none is one too many.
+ * @returns false where none is left
+ */
+export async function takeTry(database: Queryable, handshakeId: string, mostTries: number): Promise<boolean> {
+  const rows = await database.query(sql`
+    update handshakes set tries = tries + 1
+     where id = ${handshakeId}::uuid and tries < ${mostTries}::int
+    returning tries`)
+  return rows.length > 0
 }
 
 /** Holds all handshakes of a connection until the transaction ends; ends those whose code nobody presents right now. */
