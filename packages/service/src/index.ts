@@ -5,6 +5,7 @@ export { createServer, type ServerOptions, type ServerTimeouts } from './create-
 export type { ErrorHandlerOptions } from './error-handler.ts'
 export { registerHealth, type HealthOptions, type Readiness } from './health.ts'
 export type { SafeHtml } from './html.ts'
+export { parseJson } from './json-body.ts'
 export { createLogger, type Logger, type LoggerOptions, type LogLevel } from './logger.ts'
 export { createMetrics, renderMetrics, type Metrics } from './metrics.ts'
 export { buildOpenApi, registerOpenApi, type OpenApiInfo, type SecurityScheme } from './openapi.ts'
