@@ -10,7 +10,7 @@ import {
   triedAt,
 } from './capture-scene.ts'
 import { waitForBlocked, whileLocked } from './database-tools.ts'
-import { auditOf, connectionOf, test } from './handshake-scene.ts'
+import { auditOf, connectionOf, holdHandshake, test } from './handshake-scene.ts'
 import { requestConnection, startTestBroker } from './harness.ts'
 import { everythingOf, requestReconnect, setStatus } from './reconnect-scene.ts'
 
@@ -170,6 +170,23 @@ test('a newer link takes the place of one whose key is being tried: only the new
   expect(await readSchema(broker, first.state)).toMatchObject({ status: 410 })
   expect(await connectionOf(broker, first.connection_id)).toMatchObject({ status: 'pending' })
   expect((await capture(broker, renewed.state)).status).toBe(200)
+})
+
+test('[H8] a profile that moves between finding the link and trying the key is not told it', async ({
+  broker,
+  database,
+}) => {
+  const [api, other] = [await startApi(), await startApi()]
+  const { state, connection_id, providerId } = await requestStatic(broker, triedAt(api))
+  const handshake = await holdHandshake(database, connection_id)
+  const submitting = capture(broker, state)
+  await handshake.waitForOthers(1)
+  const moved = await broker.send('PATCH', `/providers/${providerId}`, { body: triedAt(other) })
+  expect(moved.status, moved.text).toBe(200)
+  await handshake.release()
+  expect(await submitting).toMatchObject({ status: 410, body: { code: 'link_expired' } })
+  expect([...api.requests, ...other.requests]).toEqual([])
+  expect(await auditOf(broker, connection_id)).toContain('credential_refused profile_changed')
 })
 
 test('[A3] a profile that moves while a key is tried gets nothing of what was typed in', async ({ broker }) => {
