@@ -48,7 +48,7 @@ export const registerDemoProvider = async ({ brokerUrl, keys, demo }: Scene): Pr
     client_id: clientId,
     client_name: 'Nexus',
     client_secret: keys.DEMO_CLIENT_SECRET,
-    redirect_uris: [read(createdProvider.pick({ redirect_uri: true }), saved).redirect_uri],
+    redirect_uris: [read(createdProvider.pick({ redirect_uri: true }), saved).redirect_uri ?? ''],
   })
 }
 

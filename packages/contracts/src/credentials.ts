@@ -13,7 +13,7 @@ const oauthCredentials = {
 }
 
 /** What an agent gets for an OAuth connection. The credential fields stand at the top level too, for clients of OAuth alone. */
-export const credentialPayload = z
+export const oauthCredentialPayload = z
   .object({
     strategy: z.object({ type: z.literal('oauth2') }),
     credentials: z.object(oauthCredentials),
@@ -21,6 +21,35 @@ export const credentialPayload = z
     expires_in: z.int().nullable().describe('Seconds left when the answer was made'),
     provider: z.string(),
   })
+  .meta({ id: 'OAuthCredentialPayload' })
+
+/** How a static credential becomes part of a request. `api_key` profiles answer as `header`. */
+export const strategyType = z.enum(['header', 'query_param', 'basic_auth', 'hmac_payload', 'aws_sigv4'])
+
+const configName = z.string().regex(/^[a-z_]{1,64}$/, 'must be 1 to 64 of a-z and _')
+
+export const credentialStrategy = z
+  .strictObject({ type: strategyType, config: z.record(configName, z.string().max(2048)) })
+  .meta({ id: 'CredentialStrategy' })
+
+/** One value that a person gave: a line of text, a number, yes or no. */
+export const credentialValue = z.union([z.string(), z.number(), z.boolean()])
+
+/** What an agent gets for a connection whose credentials a person typed in. */
+export const staticCredentialPayload = z
+  .object({
+    strategy: credentialStrategy,
+    credentials: z.record(z.string(), credentialValue),
+    provider: z.string(),
+  })
+  .meta({ id: 'StaticCredentialPayload' })
+
+export const credentialPayload = z
+  .union([oauthCredentialPayload, staticCredentialPayload])
   .meta({ id: 'CredentialPayload' })
 
+export type OAuthCredentialPayload = z.infer<typeof oauthCredentialPayload>
+export type StaticCredentialPayload = z.infer<typeof staticCredentialPayload>
 export type CredentialPayload = z.infer<typeof credentialPayload>
+export type CredentialStrategy = z.infer<typeof credentialStrategy>
+export type CredentialValue = z.infer<typeof credentialValue>

@@ -24,6 +24,7 @@ export const statusByCode = {
   attention_required: 409,
   already_completed: 409,
   account_mismatch: 409,
+  completion_refused: 409,
   link_expired: 410,
   body_too_large: 413,
   unsupported_media_type: 415,

@@ -1,11 +1,15 @@
 import { z } from 'zod'
+import { credentialStrategy } from './credentials.ts'
 import { line, providerName, recordId, scopeList, timestamp, zoneName } from './primitives.ts'
 
 const url = z.string().min(1).max(2048)
 const parameterName = z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/, 'must be 1 to 64 of A-Z, a-z, 0-9, _ . and -')
 const parameterMap = z.record(parameterName, z.string().max(2048))
 
-/** Extra authorization parameters (any string-valued name), plus the named knobs. */
+/**
+ * Extra authorization parameters (any string-valued name), plus the named knobs. For static credentials the strings are
+ * the strategy's configuration: `header_name`, `param_name`, `service` …
+ */
 export const profileParams = z
   .object({
     skip_scope_on_auth: z.boolean().optional().describe('Send no `scope` to the authorization endpoint'),
@@ -16,10 +20,27 @@ export const profileParams = z
     token_params: parameterMap.optional().describe('Extra parameters of the code exchange'),
     refresh_params: parameterMap.optional().describe('Extra parameters of a refresh'),
     response_mode: z.enum(['query', 'form_post']).optional(),
+    credential_schema: z
+      .record(z.string(), z.unknown())
+      .optional()
+      .describe('Static credentials: what a person is asked for, as JSON Schema (2020-12); each auth_type has its own'),
+    auth_strategy: credentialStrategy
+      .optional()
+      .describe('Static credentials: how they are used, where the parameters by name are not enough'),
   })
   .catchall(z.string().max(2048))
 
 const alias = line(64)
+
+export const authType = z.enum([
+  'oauth2',
+  'api_key',
+  'header',
+  'query_param',
+  'basic_auth',
+  'hmac_payload',
+  'aws_sigv4',
+])
 
 /** Asymmetric signatures only (RFC 7518 §3.1, RFC 8037): a client cannot check what it could also have signed. */
 const signatureAlgorithm = z.enum([
@@ -39,9 +60,11 @@ const signatureAlgorithm = z.enum([
 const optionalFields = {
   aliases: z.array(alias).max(20).optional().describe('Other names, found case-insensitively'),
   zones: z.array(zoneName).max(100).optional().describe('Zones that may start handshakes; none means all'),
+  display_name: line(80).optional().describe('As people know it, for the pages they meet (the name)'),
   description: line(1000).optional(),
   category: line(64).optional(),
-  auth_type: z.enum(['oauth2']).optional(),
+  auth_type: authType.optional().describe('oauth2 (the default), or the kind of static credential'),
+  client_id: line(512).optional().describe('Needed for oauth2'),
   issuer: url.optional().describe('Issuer identifier, exactly as the provider writes it'),
   enable_discovery: z
     .boolean()
@@ -93,6 +116,17 @@ const optionalFields = {
       'What a revocation ends (RFC 7009 §2.1): the whole grant (the default), that token alone; none: never ask',
     ),
   revocation_url: url.optional().describe("Where tokens are revoked, unless the issuer's metadata says"),
+  confirm: z
+    .boolean()
+    .optional()
+    .describe('Show a page that says who asks for what, before the person goes on to the provider (false)'),
+  verify: z
+    .enum(['required', 'best_effort', 'off'])
+    .optional()
+    .describe(
+      'Static credentials: whether they are tried at user_info_endpoint when they are given. best_effort (the default) ' +
+        'refuses what the provider refuses; required also refuses while the provider cannot be asked',
+    ),
   keep_token_fields: z
     .array(parameterName)
     .max(20)
@@ -110,7 +144,7 @@ const clientSecret = z.string().min(1).max(4096).describe('Sealed at rest, never
 
 /** What an operator sends to create or replace a profile. */
 export const providerProfileInput = z
-  .strictObject({ name: providerName, client_id: line(512), client_secret: clientSecret.optional(), ...optionalFields })
+  .strictObject({ name: providerName, client_secret: clientSecret.optional(), ...optionalFields })
   .meta({ id: 'ProviderProfileInput' })
 
 /** POST takes the profile bare or wrapped in `profile`. */
@@ -133,7 +167,6 @@ function nullable(fields: Record<string, z.ZodType>): Record<string, z.ZodType> 
 export const patchProviderBody = z
   .strictObject({
     name: providerName.optional(),
-    client_id: line(512).optional(),
     client_secret: clientSecret.nullable().optional(),
     revision: revision.optional(),
     ...nullable(optionalFields),
@@ -145,10 +178,17 @@ export const providerProfile = z
   .object({
     id: recordId,
     name: providerName,
-    client_id: z.string(),
     has_client_secret: z.boolean(),
     revision: z.int(),
-    redirect_uri: z.string().describe('Register exactly this at the provider'),
+    redirect_uri: z
+      .string()
+      .nullable()
+      .describe('Register exactly this at the provider; null where nobody is sent to one'),
+    strategy: credentialStrategy.optional().describe('How agents use the static credentials of this profile'),
+    credential_schema: z
+      .record(z.string(), z.unknown())
+      .optional()
+      .describe('What a person is asked for, where the credentials are static'),
     created_at: timestamp,
     updated_at: timestamp,
     alarm: z
@@ -156,11 +196,11 @@ export const providerProfile = z
       .nullable()
       .describe('The provider refuses this client: nothing is refreshed until its operator has mended it'),
     ...optionalFields,
-    id_token_signed_response_alg: z.string(),
+    id_token_signed_response_alg: z.string().optional(),
   })
   .meta({ id: 'ProviderProfile' })
 
-export const createdProvider = z.object({ id: recordId, message: z.string(), redirect_uri: z.string() })
+export const createdProvider = z.object({ id: recordId, message: z.string(), redirect_uri: z.string().nullable() })
 
 export const providerList = z.array(z.object({ id: recordId, name: providerName }))
 
@@ -199,3 +239,6 @@ export const removeProviderQuery = z.strictObject({
 export const providerDisconnecting = z.object({
   connections: z.int().min(0).describe('How many are being disconnected'),
 })
+
+export type AuthType = z.infer<typeof authType>
+export type StaticAuthType = Exclude<AuthType, 'oauth2'>

@@ -4,7 +4,7 @@ import { equalInConstantTime } from './constant-time.ts'
 import { assertKeyLength, extractKey, nameKey } from './hkdf.ts'
 
 /** What a state is good for: a state of one purpose must not open the route of another (security.md, H3). */
-export const statePurposes = ['request', 'oauth', 'capture'] as const
+export const statePurposes = ['request', 'oauth', 'confirm', 'capture'] as const
 
 export type StatePurpose = (typeof statePurposes)[number]
 

@@ -8,6 +8,7 @@ import { createDenialRecorder } from './audit/record-denial.ts'
 import { recordEvent } from './audit/record-event.ts'
 import { type Host, composeHousekeeping, composeSending } from './compose-background.ts'
 import type { BrokerConfig } from './config.ts'
+import { composeBranding } from './connect/compose-branding.ts'
 import { createLastUsed } from './connections/last-used.ts'
 import { createTokenReader } from './connections/read-token.ts'
 import type { Database } from './db/database.ts'
@@ -81,6 +82,9 @@ export async function composeBroker(
       limiter: createRateLimiter({ perMinute: denialsPerMinute, prefix: '', now: host.now }),
     }),
     assertUrlAllowed: outbound.assertUrlAllowed,
+    // no provider is asked yet: a profile with `verify: required` refuses what is typed in
+    tryCredentials: async () => 'unknown',
+    ...composeBranding(config, { ...shared, fetch: outbound.fetch }),
     redirectUri: { baseUrl: config.BASE_URL, redirectPath: config.REDIRECT_PATH },
     returnDomains: config.ALLOWED_RETURN_DOMAINS,
     linkTtlSeconds: config.CONNECT_LINK_TTL_SECONDS,

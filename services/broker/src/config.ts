@@ -67,6 +67,14 @@ const schema = z
     HTTPS_PROXY: httpUrl().optional(),
     NO_PROXY: commaList(),
     CONNECT_LINK_TTL_SECONDS: positiveInteger(3600, { min: 60, max: 604_800 }),
+    COMPLETION_SECONDS: positiveInteger(60, { min: 10, max: 600 }),
+    CONNECT_APP_NAME: text()
+      .regex(/^[^\p{Cc}]{1,80}$/u, 'must be one line of 1 to 80 characters')
+      .optional(),
+    CONNECT_LOGO_URL: text().transform(toLogoUrl).optional(),
+    CONNECT_ACCENT_COLOR: text()
+      .regex(/^#[0-9a-fA-F]{6}$/, 'must be a colour such as #1f5fd6')
+      .optional(),
     AUTH_RATE_LIMIT_PER_MINUTE: positiveInteger(6000, { min: 0 }),
     REFRESH_ENABLED: booleanFlag(true),
     REFRESH_LEAD_SECONDS: positiveInteger(300, { max: 86_400 }),
@@ -169,6 +177,14 @@ function toPrivateNetworks(value: string, context: z.RefinementCtx): boolean | C
     context.addIssue(`must be true, false or CIDR blocks${error instanceof RangeError ? `: ${error.message}` : ''}`)
     return z.NEVER
   }
+}
+
+/** Fetched by the Broker, or given in full: people's browsers load nothing from anywhere else. */
+function toLogoUrl(value: string, context: z.RefinementCtx): string {
+  if (/^data:image\/(?:png|jpeg|webp|svg\+xml);base64,/.test(value)) return value
+  if (URL.canParse(value) && /^https?:$/.test(new URL(value).protocol)) return value
+  context.addIssue('must be an https URL, or data:image/…;base64,…')
+  return z.NEVER
 }
 
 function toReturnDomains(entries: readonly string[], context: z.RefinementCtx): readonly ReturnDomain[] {

@@ -5,7 +5,10 @@ import { collectRoutes, listRoutes } from './route-list.ts'
 
 /** A new route belongs here, or needs a credential. */
 const publicRoutes = [
+  'GET /auth/assets/brand.css',
+  'GET /auth/assets/logo',
   'GET /auth/assets/page.css',
+  'GET /auth/assets/page.js',
   'GET /auth/callback',
   'GET /auth/callback/:provider',
   'GET /auth/connect/:ticket',
@@ -13,6 +16,7 @@ const publicRoutes = [
   'GET /health/ready',
   'POST /auth/callback',
   'POST /auth/callback/:provider',
+  'POST /auth/connect/:ticket',
 ]
 
 const agentRoutes = [

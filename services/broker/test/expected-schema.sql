@@ -81,13 +81,15 @@ create table handshake_attempts (
   handshake_id uuid not null,
   jti_hash bytea not null,
   cookie_hash bytea not null,
-  redirect_uri text not null,
+  redirect_uri text,
   secrets bytea,
   key_id bytea,
   expires_at timestamp with time zone not null,
   consumed_at timestamp with time zone,
   created_at timestamp with time zone not null default now(),
+  completion_hash bytea,
   constraint handshake_attempts_check CHECK (((secrets IS NULL) = (key_id IS NULL))),
+  constraint handshake_attempts_completion_hash_key UNIQUE (completion_hash),
   constraint handshake_attempts_handshake_id_fkey FOREIGN KEY (handshake_id) REFERENCES handshakes(id) ON DELETE CASCADE,
   constraint handshake_attempts_jti_hash_key UNIQUE (jti_hash),
   constraint handshake_attempts_pkey PRIMARY KEY (id)
@@ -112,14 +114,21 @@ create table handshakes (
   scopes text[],
   metadata json,
   allow_account_change boolean not null default false,
+  request_jti_hash bytea,
+  confirm boolean not null default false,
+  completion text,
+  held_until timestamp with time zone,
+  constraint handshakes_completion_check CHECK ((completion = 'app'::text)),
   constraint handshakes_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connections(id) ON DELETE CASCADE,
   constraint handshakes_outcome_check CHECK ((outcome = ANY (ARRAY['success'::text, 'error'::text]))),
   constraint handshakes_pkey PRIMARY KEY (id),
   constraint handshakes_purpose_check CHECK ((purpose = ANY (ARRAY['oauth'::text, 'capture'::text, 'reconnect'::text]))),
+  constraint handshakes_request_jti_hash_key UNIQUE (request_jti_hash),
   constraint handshakes_ticket_hash_key UNIQUE (ticket_hash)
 );
 CREATE INDEX handshakes_connection ON public.handshakes USING btree (connection_id);
 CREATE INDEX handshakes_expires ON public.handshakes USING btree (expires_at);
+CREATE INDEX handshakes_held ON public.handshakes USING btree (held_until) WHERE (held_until IS NOT NULL);
 
 create table idempotency_keys (
   caller text not null,
@@ -165,7 +174,7 @@ create table provider_profiles (
   name text not null,
   auth_type text not null,
   zones text[] not null default '{}'::text[],
-  settings jsonb not null,
+  settings json not null,
   client_secret bytea,
   client_secret_version integer not null default 0,
   key_id bytea,

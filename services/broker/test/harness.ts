@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
-import type { CredentialPayload } from '@nexus/contracts'
+import type { OAuthCredentialPayload } from '@nexus/contracts'
 import {
   type CapturedLogs,
   type Service,
@@ -187,8 +187,8 @@ export async function requestConnection(
   return answer.body
 }
 
-export function readToken(broker: Client, connectionId: string): Promise<Answer<CredentialPayload>> {
-  return broker.get<CredentialPayload>(`/connections/${connectionId}/token`)
+export function readToken(broker: Client, connectionId: string): Promise<Answer<OAuthCredentialPayload>> {
+  return broker.get<OAuthCredentialPayload>(`/connections/${connectionId}/token`)
 }
 
 /** True for the app's own address: where a browser's journey through Nexus ends. */

@@ -104,7 +104,7 @@ test('a name can change until an account is connected', async ({ broker }) => {
   const first = await changeProfile(broker, 'PATCH', provider.providerId, { name: renamed })
   expect(first.body).toMatchObject({ name: renamed, redirect_uri: `${broker.url}/auth/callback/${renamed}` })
 
-  provider.addClient({ clientId: 'nexus-test', clientSecret, redirectUris: [first.body.redirect_uri] })
+  provider.addClient({ clientId: 'nexus-test', clientSecret, redirectUris: [first.body.redirect_uri ?? ''] })
   await connect(broker, { name: renamed })
   const refused = await changeProfile(broker, 'PATCH', provider.providerId, { name: 'too-late', category: 'x' })
   expect(refused).toMatchObject({ status: 422, body: { code: 'invalid_profile', details: { field: 'name' } } })

@@ -1,11 +1,11 @@
 import type { Queryable } from '../db/database.ts'
 import type { TokenGrant } from '../oauth/provider-client.ts'
 import { holdEndpoints } from '../providers/hold-endpoints.ts'
-import type { Provider } from '../providers/provider.ts'
+import type { OAuthProvider, Provider, StaticProvider } from '../providers/provider.ts'
 import { type ScheduleSettings, refreshAfter } from '../refresher/schedule.ts'
 import type { SecretVault } from '../vault/secret-vault.ts'
 import * as store from './store.ts'
-import type { CredentialSet } from './credential-set.ts'
+import type { CredentialSet, OAuthCredentials, StaticCredentials } from './credential-set.ts'
 import { type TokenTimes, type TokenWrite, insertToken } from './token-store.ts'
 
 export type NewPendingConnection = store.NewConnection
@@ -19,15 +19,34 @@ export function prolongPendingConnection(transaction: Queryable, id: string, ttl
   return store.extendPendingConnection(transaction, id, ttlSeconds)
 }
 
+/** What a connection becomes active with, whether a provider granted it or a person typed it in. */
 export type GrantedConnection = {
   readonly connectionId: string
   readonly provider: Provider
-  readonly askedScopes: readonly string[]
+  readonly scopes: readonly string[]
+  readonly grantedScopes: readonly string[]
+  readonly account: TokenGrant['account']
   /** Takes the place of the connection's; undefined leaves it as it is. */
+  readonly metadata: Readonly<Record<string, unknown>> | undefined
+  readonly credentials: CredentialSet
+  readonly times: TokenTimes
+}
+
+export type ProviderGrant = {
+  readonly connectionId: string
+  readonly provider: OAuthProvider
+  readonly askedScopes: readonly string[]
   readonly metadata: Readonly<Record<string, unknown>> | undefined
   readonly grant: TokenGrant
   /** Parameters of the callback that the profile keeps for agents. */
   readonly callbackParams: Readonly<Record<string, unknown>>
+}
+
+export type TypedCredentials = {
+  readonly connectionId: string
+  readonly provider: StaticProvider
+  readonly metadata: Readonly<Record<string, unknown>> | undefined
+  readonly values: StaticCredentials['values']
 }
 
 export type GrantDeps = {
@@ -57,7 +76,7 @@ export async function activateConnection(
     const connection = await store.selectConnection(transaction, granted.connectionId)
     return { kind: 'refused', reason: 'already_completed', isOwed: connection?.status === 'revoked' }
   }
-  await insertToken(transaction, deps.vault, toTokenWrite(deps, granted))
+  await insertToken(transaction, deps.vault, toTokenWrite(granted))
   return { kind: 'stored', tokenVersion: 1 }
 }
 
@@ -68,28 +87,43 @@ export async function refuseMoved(transaction: Queryable, connectionId: string):
 }
 
 /** What a grant makes of its connection. */
-export function toActivation({ connectionId, askedScopes, metadata, grant }: GrantedConnection) {
-  const { account } = grant
-  return { connectionId, scopes: askedScopes, grantedScopes: grantedScopesOf(askedScopes, grant), account, metadata }
+export function toActivation({ connectionId, scopes, grantedScopes, account, metadata }: GrantedConnection) {
+  return { connectionId, scopes, grantedScopes, account, metadata }
 }
 
 /** What a grant puts into the vault. */
-export function toTokenWrite(
+export function toTokenWrite({ connectionId, provider, credentials, times }: GrantedConnection): TokenWrite {
+  return { connectionId, providerId: provider.id, credentials, times }
+}
+
+export function fromProviderGrant(
   deps: GrantDeps,
-  { connectionId, provider, askedScopes, grant, callbackParams }: GrantedConnection,
-): TokenWrite {
-  const scopes = grantedScopesOf(askedScopes, grant)
+  { connectionId, provider, askedScopes, metadata, grant, callbackParams }: ProviderGrant,
+): GrantedConnection {
+  // an answer without `scope` grants what was asked (RFC 6749 §5.1)
+  const grantedScopes = grant.scopes ?? askedScopes
   return {
     connectionId,
-    providerId: provider.id,
-    credentials: toCredentialSet({ ...grant, scopes }, { ...callbackParams, ...grant.extra }),
+    provider,
+    scopes: askedScopes,
+    grantedScopes,
+    account: grant.account,
+    metadata,
+    credentials: toOAuthCredentials({ ...grant, scopes: grantedScopes }, { ...callbackParams, ...grant.extra }),
     times: tokenTimes(deps, provider, grant),
   }
 }
 
-/** An answer without `scope` grants what was asked (RFC 6749 §5.1). */
-function grantedScopesOf(askedScopes: readonly string[], grant: TokenGrant): readonly string[] {
-  return grant.scopes ?? askedScopes
+/** Nobody says when it ends, and nobody can refresh it. */
+export function fromTypedCredentials({ values, ...placed }: TypedCredentials): GrantedConnection {
+  return {
+    ...placed,
+    scopes: [],
+    grantedScopes: [],
+    account: undefined,
+    credentials: { kind: 'static', values },
+    times: { ageSeconds: 0, expiresInSeconds: undefined, refreshInSeconds: undefined },
+  }
 }
 
 /** Pending → failed. @returns false where the connection no longer waits. */
@@ -97,7 +131,7 @@ export function failConnection(transaction: Queryable, id: string, reason: strin
   return store.updateToFailed(transaction, id, reason)
 }
 
-export function toCredentialSet(grant: TokenGrant, extra: Readonly<Record<string, unknown>>): CredentialSet {
+export function toOAuthCredentials(grant: TokenGrant, extra: Readonly<Record<string, unknown>>): OAuthCredentials {
   return {
     accessToken: grant.accessToken,
     tokenType: grant.tokenType,
@@ -109,7 +143,7 @@ export function toCredentialSet(grant: TokenGrant, extra: Readonly<Record<string
 }
 
 /** Lifetimes count from when the request was sent, so what the answer took is already gone of them (data.md, Refresh). */
-function tokenTimes(deps: GrantDeps, provider: Provider, grant: TokenGrant): TokenTimes {
+function tokenTimes(deps: GrantDeps, provider: OAuthProvider, grant: TokenGrant): TokenTimes {
   const ageSeconds = Math.max(0, (deps.monotonicMs() - grant.sentAtMs) / 1000)
   const lifetime = grant.expiresInSeconds ?? provider.defaultExpiresInSeconds
   const refreshAt = refreshAfter(lifetime, grant.refreshToken !== undefined, deps.schedule)

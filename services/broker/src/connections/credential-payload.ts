@@ -1,12 +1,27 @@
-import type { CredentialPayload } from '@nexus/contracts'
-import type { CredentialSet } from './credential-set.ts'
+import type { CredentialPayload, OAuthCredentialPayload } from '@nexus/contracts'
+import { AppError } from '@nexus/service'
+import { buildStrategy } from '../providers/static-strategy.ts'
+import type { CredentialSet, OAuthCredentials } from './credential-set.ts'
 import type { ReadableToken } from './token-store.ts'
 
-/** The answer to an agent (contract.md, The credential payload). What is not named here stays in the vault (V5). */
-export function toCredentialPayload(
-  credentials: CredentialSet,
-  row: Pick<ReadableToken, 'expiresAt' | 'secondsLeft' | 'exposesIdToken' | 'providerName'>,
-): CredentialPayload {
+type PayloadFacts = Pick<
+  ReadableToken,
+  'expiresAt' | 'secondsLeft' | 'exposesIdToken' | 'providerName' | 'staticSettings'
+>
+
+/**
+ * The answer to an agent (contract.md, The credential payload). What is not named here stays in the vault (V5).
+ * @throws AppError `internal` where the profile and what is stored are not of one kind
+ */
+export function toCredentialPayload(credentials: CredentialSet, facts: PayloadFacts): CredentialPayload {
+  const { staticSettings, providerName: provider } = facts
+  if (credentials.kind === undefined) return toOAuthPayload(credentials, facts)
+  if (staticSettings === null) throw new AppError('internal', 'The profile does not say how its credentials are used.')
+  const strategy = buildStrategy(staticSettings.auth_type, staticSettings.params)
+  return { strategy, credentials: { ...credentials.values }, provider }
+}
+
+function toOAuthPayload(credentials: OAuthCredentials, row: PayloadFacts): OAuthCredentialPayload {
   const fields = {
     access_token: credentials.accessToken,
     token_type: credentials.tokenType,

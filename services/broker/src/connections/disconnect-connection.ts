@@ -9,6 +9,7 @@ import { endHandshakes } from '../handshake/end-handshakes.ts'
 import type { NoticeRecorder } from '../notices/notice-recorder.ts'
 import { type AttemptRevocationDeps, type Attempted, attemptRevocation } from '../revocations/attempt-revocation.ts'
 import { type OwedTokens, isRevocationOwed, queueRevocation } from '../revocations/queue-revocation.ts'
+import { requireOAuth } from './credential-set.ts'
 import * as store from './disconnect-store.ts'
 
 export type DisconnectDeps = AttemptRevocationDeps & { readonly notices: NoticeRecorder }
@@ -85,7 +86,7 @@ export function takeOutOfUse(deps: DisconnectDeps, id: string, options: TakingOp
       if (removed.kind !== 'opened' || revocation !== 'queued') {
         return { kind: 'nothing_owed', revocation: revocation === 'none' ? 'none' : 'unsupported' }
       }
-      return queue(deps, transaction, { id, connection, tokens: removed.credentials }, options)
+      return queue(deps, transaction, { id, connection, tokens: requireOAuth(removed.credentials) }, options)
     })
   // after an acknowledgement that was lost it finds what it did before (R4)
   return retryWhileAway(work, {
@@ -96,10 +97,11 @@ export function takeOutOfUse(deps: DisconnectDeps, id: string, options: TakingOp
 
 function chooseRevocation(
   { isProviderAsked }: store.RevokedConnection,
-  { kind }: store.RemovedToken,
+  removed: store.RemovedToken,
 ): 'none' | 'unsupported' | 'queued' {
-  if (kind === 'none') return 'none'
-  return isProviderAsked && kind === 'opened' ? 'queued' : 'unsupported'
+  if (removed.kind === 'none') return 'none'
+  const isGrant = removed.kind === 'opened' && removed.credentials.kind === undefined
+  return isProviderAsked && isGrant ? 'queued' : 'unsupported'
 }
 
 function describe(

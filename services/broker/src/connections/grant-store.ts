@@ -3,7 +3,7 @@ import type { Queryable } from '../db/database.ts'
 import { sql } from '../db/sql.ts'
 import type { SealedSecret, SecretVault } from '../vault/secret-vault.ts'
 import type { ConnectedAccount } from './connection.ts'
-import { type CredentialSet, openCredentials, sealCredentials } from './credential-set.ts'
+import { type CredentialSet, hasRefreshToken, openCredentials, sealCredentials } from './credential-set.ts'
 import { effectiveStatus } from './store.ts'
 import type { TokenWrite } from './token-store.ts'
 
@@ -68,7 +68,7 @@ export async function replaceToken(
     insert into tokens as t (connection_id, provider_id, credentials, key_id, version, has_refresh_token, issued_at,
                              expires_at, refresh_at)
     values (${write.connectionId}::uuid, ${write.providerId}::uuid, ${sealed}::bytea, ${keyId}::bytea, ${version}::int,
-            ${write.credentials.refreshToken !== undefined}::boolean,
+            ${hasRefreshToken(write.credentials)}::boolean,
             now() - make_interval(secs => ${ageSeconds}::float8),
             now() + make_interval(secs => ${expiresInSeconds ?? null}::float8),
             now() + make_interval(secs => ${refreshInSeconds ?? null}::float8))

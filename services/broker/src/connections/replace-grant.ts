@@ -3,6 +3,7 @@ import type { Queryable } from '../db/database.ts'
 import type { NoticeRecorder } from '../notices/notice-recorder.ts'
 import type { TokenGrant } from '../oauth/provider-client.ts'
 import { holdEndpoints } from '../providers/hold-endpoints.ts'
+import { isStatic } from '../providers/provider.ts'
 import { type QueueRevocationDeps, queueRevocation } from '../revocations/queue-revocation.ts'
 import {
   type GrantDeps,
@@ -13,7 +14,7 @@ import {
   toTokenWrite,
 } from './activate-connection.ts'
 import type { ConnectedAccount } from './connection.ts'
-import type { CredentialSet } from './credential-set.ts'
+import { type OAuthCredentials, requireOAuth } from './credential-set.ts'
 import {
   type HeldConnection,
   type HeldToken,
@@ -56,7 +57,7 @@ export async function replaceGrant(
   transaction: Queryable,
   granted: GrantedConnection & { readonly allowsAccountChange: boolean },
 ): Promise<GrantPlacement> {
-  const { connectionId, provider, grant } = granted
+  const { connectionId, provider } = granted
   // the token first: whoever stores a refresh takes the two in this order
   const old = await holdToken(transaction, connectionId)
   // with a token there, nobody may move the profile
@@ -65,7 +66,7 @@ export async function replaceGrant(
   if (connection === undefined || connection.status === 'revoked') {
     return { kind: 'refused', reason: 'already_completed', isOwed: true }
   }
-  const whose = compareAccounts(connection.account, grant.account)
+  const whose = compareAccounts(connection.account, granted.account)
   if (whose !== 'same' && !granted.allowsAccountChange) {
     // tokens of nobody in particular may well be of the same account: revoked, they could take the old grant along
     return { kind: 'refused', reason: 'account_mismatch', isOwed: whose === 'another' }
@@ -73,8 +74,8 @@ export async function replaceGrant(
 
   await updateToActive(transaction, { ...toActivation(granted), from: 'any' })
   const tokenVersion = (old?.version ?? 0) + 1
-  await replaceToken(transaction, deps.vault, tokenVersion, toTokenWrite(deps, granted))
-  if (old !== undefined && provider.revocation === 'token_only') {
+  await replaceToken(transaction, deps.vault, tokenVersion, toTokenWrite(granted))
+  if (old !== undefined && !isStatic(provider) && provider.revocation === 'token_only') {
     await queueReplacedTokens(deps, transaction, granted, connection, old)
   }
   if (connection.status !== 'active') {
@@ -103,22 +104,23 @@ function compareAccounts(
 async function queueReplacedTokens(
   deps: ReplaceGrantDeps,
   transaction: Queryable,
-  { connectionId, provider, grant }: GrantedConnection,
+  { connectionId, provider, credentials }: GrantedConnection,
   { zone }: HeldConnection,
   held: HeldToken,
 ): Promise<void> {
   const old = tryToOpen(deps, connectionId, held)
+  const fresh = requireOAuth(credentials)
   // a provider may hand out the very tokens again, and those are in use
-  if (old === undefined || old.accessToken === grant.accessToken) return
-  const refreshToken = old.refreshToken === grant.refreshToken ? undefined : old.refreshToken
+  if (old === undefined || old.accessToken === fresh.accessToken) return
+  const refreshToken = old.refreshToken === fresh.refreshToken ? undefined : old.refreshToken
   const tokens = { refreshToken, accessToken: old.accessToken }
   await queueRevocation(deps, transaction, { connectionId, providerId: provider.id, zone, tokens })
 }
 
 /** What no longer opens cannot be revoked, and is no reason to keep the person from a grant that works. */
-function tryToOpen(deps: ReplaceGrantDeps, connectionId: string, held: HeldToken): CredentialSet | undefined {
+function tryToOpen(deps: ReplaceGrantDeps, connectionId: string, held: HeldToken): OAuthCredentials | undefined {
   try {
-    return openHeldToken(deps.vault, connectionId, held)
+    return requireOAuth(openHeldToken(deps.vault, connectionId, held))
   } catch (error) {
     deps.logger.warn({ err: error, connection_id: connectionId }, 'replaced tokens do not open: they cannot be revoked')
     return undefined

@@ -1,8 +1,9 @@
 import type { ConnectionStatus } from '@nexus/contracts'
 import type { Queryable } from '../db/database.ts'
 import { prepared, sql } from '../db/sql.ts'
+import type { StaticSettings } from '../providers/static-strategy.ts'
 import type { SecretVault } from '../vault/secret-vault.ts'
-import { type CredentialSet, sealCredentials } from './credential-set.ts'
+import { type CredentialSet, hasRefreshToken, sealCredentials } from './credential-set.ts'
 import { effectiveStatus } from './store.ts'
 
 /** Seconds from now, by the database's clock. */
@@ -28,7 +29,7 @@ export async function insertToken(transaction: Queryable, vault: SecretVault, wr
   await transaction.query(sql`
     insert into tokens (connection_id, provider_id, credentials, key_id, version, has_refresh_token, issued_at, expires_at, refresh_at)
     values (${write.connectionId}::uuid, ${write.providerId}::uuid, ${sealed}::bytea, ${keyId}::bytea, 1,
-            ${write.credentials.refreshToken !== undefined}::boolean,
+            ${hasRefreshToken(write.credentials)}::boolean,
             now() - make_interval(secs => ${ageSeconds}::float8),
             now() + make_interval(secs => ${expiresInSeconds ?? null}::float8),
             now() + make_interval(secs => ${refreshInSeconds ?? null}::float8))`)
@@ -41,6 +42,8 @@ export type ReadableToken = {
   readonly providerId: string
   readonly providerName: string
   readonly exposesIdToken: boolean
+  /** Of a profile whose credentials are typed in: how agents use them. */
+  readonly staticSettings: StaticSettings | null
   readonly status: ConnectionStatus
   readonly statusReason: string | null
   readonly sealed: Buffer | null
@@ -67,6 +70,9 @@ export async function selectReadableTokens(database: Queryable, ids: readonly st
       sql`
     select n.at::text as "at", c.id as "connectionId", c.zone as "zone", c.provider_id as "providerId", p.name as "providerName",
            coalesce((p.settings->>'expose_id_token')::boolean, false) as "exposesIdToken",
+           case when p.auth_type <> 'oauth2'
+                then json_build_object('auth_type', p.auth_type, 'params', coalesce((p.settings->'params')::jsonb, '{}') - 'credential_schema')
+           end as "staticSettings",
            ${effectiveStatus} as "status", c.status_reason as "statusReason",
            t.credentials as "sealed", t.key_id as "keyId", t.version as "version", t.has_refresh_token as "hasRefreshToken",
            t.expires_at as "expiresAt",

@@ -5,8 +5,8 @@ import { recordEvent } from '../audit/record-event.ts'
 import { createPendingConnection, prolongPendingConnection } from '../connections/activate-connection.ts'
 import type { Database, Queryable } from '../db/database.ts'
 import { findProviderForHandshake } from '../providers/list-providers.ts'
-import type { Provider } from '../providers/provider.ts'
-import { type LinkDeps, createLink, describeLink } from './create-link.ts'
+import { type Provider, isStatic } from '../providers/provider.ts'
+import { type LinkDeps, asksToConfirm, createLink, describeLink } from './create-link.ts'
 import { type IdempotentRequest, claimKey, findEarlier, identifyRequest, retryLostRace } from './idempotency.ts'
 import { type ReturnDomain, assertReturnUrlAllowed } from './return-url.ts'
 import { decideScopes } from './scopes.ts'
@@ -49,9 +49,11 @@ export async function beginHandshake(
       await recordEvent(transaction, deps.createId(), event)
       return createLink(deps, transaction, {
         connectionId,
-        purpose: 'oauth',
+        purpose: isStatic(provider) ? 'capture' : 'oauth',
         provider,
         scopes,
+        confirm: asksToConfirm(provider, spec.confirm),
+        completion: spec.completion,
         metadata: undefined,
         allowsAccountChange: false,
         returnUrl: spec.return_url,

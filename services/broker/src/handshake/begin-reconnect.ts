@@ -6,8 +6,8 @@ import { prolongPendingConnection } from '../connections/activate-connection.ts'
 import { type HeldConnection, holdForReconnect } from '../connections/replace-grant.ts'
 import type { Database, Queryable } from '../db/database.ts'
 import { findProviderForHandshake } from '../providers/list-providers.ts'
-import type { Provider } from '../providers/provider.ts'
-import { type CreatedLink, type LinkDeps, createLink, describeLink } from './create-link.ts'
+import { type Provider, isStatic } from '../providers/provider.ts'
+import { type CreatedLink, type LinkDeps, asksToConfirm, createLink, describeLink } from './create-link.ts'
 import { type IdempotentRequest, claimKey, findEarlier, identifyRequest, retryLostRace } from './idempotency.ts'
 import { type ReturnDomain, assertReturnUrlAllowed } from './return-url.ts'
 import { decideScopes } from './scopes.ts'
@@ -64,6 +64,7 @@ async function createReconnectLink(
   const isWaiting = status === 'pending'
   if (isWaiting) await prolongPendingConnection(transaction, connectionId, deps.linkTtlSeconds)
   const provider = await findProviderForHandshake(transaction, { provider_id: providerId }, zone)
+  const firstPurpose = isStatic(provider) ? 'capture' : 'oauth'
   const allowsAccountChange = wanted.allow_account_change ?? false
   await recordEvent(transaction, deps.createId(), {
     event: 'connection.reconnect_requested',
@@ -76,8 +77,10 @@ async function createReconnectLink(
   })
   return createLink(deps, transaction, {
     connectionId,
-    purpose: isWaiting ? 'oauth' : 'reconnect',
+    purpose: isWaiting ? firstPurpose : 'reconnect',
     provider,
+    confirm: asksToConfirm(provider, wanted.confirm),
+    completion: wanted.completion,
     scopes: decideReconnectScopes(provider, wanted.scopes, connection),
     metadata: wanted.metadata,
     allowsAccountChange,

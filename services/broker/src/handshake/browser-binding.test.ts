@@ -13,10 +13,10 @@ test('[H4] the name follows from the jti, and tells nothing of it', () => {
 })
 
 test('[H4] what sets and what clears it agree on all that makes it the same cookie', () => {
-  const set = setBindingCookie({ cookieName, cookieValue: 'value' }, true)
+  const set = setBindingCookie({ cookieName, cookieValue: 'value' }, true, 600)
   expect(set).toBe(`${cookieName}=value; Path=/; Max-Age=600; HttpOnly; SameSite=Lax; Secure`)
   expect(clearBindingCookie(cookieName, true)).toBe(set.replace('=value', '=').replace('600', '0'))
-  expect(setBindingCookie({ cookieName: 'nx-1', cookieValue: 'value' }, false)).not.toContain('Secure')
+  expect(setBindingCookie({ cookieName: 'nx-1', cookieValue: 'value' }, false, 600)).not.toContain('Secure')
 })
 
 test.each([

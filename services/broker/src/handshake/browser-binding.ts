@@ -7,8 +7,6 @@ import { equalInConstantTime, sha256 } from '@nexus/crypto'
  */
 export type BrowserBinding = { readonly cookieName: string; readonly cookieValue: string }
 
-const lifetimeSeconds = 600
-
 /** One cookie per attempt, so that two tabs do not take each other's away. */
 export function bindingCookieName(jti: string, isSecure: boolean): string {
   const name = `nx-${sha256(jti).toString('hex').slice(0, 16)}`
@@ -16,7 +14,11 @@ export function bindingCookieName(jti: string, isSecure: boolean): string {
   return isSecure ? `__Host-${name}` : name
 }
 
-export function setBindingCookie({ cookieName, cookieValue }: BrowserBinding, isSecure: boolean): string {
+export function setBindingCookie(
+  { cookieName, cookieValue }: BrowserBinding,
+  isSecure: boolean,
+  lifetimeSeconds: number,
+): string {
   return `${cookieName}=${cookieValue}; Path=/; Max-Age=${lifetimeSeconds}; HttpOnly; SameSite=Lax${isSecure ? '; Secure' : ''}`
 }
 

@@ -2,7 +2,7 @@ import type { PageKind } from '@nexus/service'
 import type { Origin } from '../audit/audit-event.ts'
 import type { Callback } from './callback.ts'
 import { type ReturnDomain, buildReturnUrl, isReturnUrlAllowed } from './return-url.ts'
-import type { AcceptedAttempt, AttemptState } from './store.ts'
+import type { AcceptedAttempt, AttemptState } from './attempt-store.ts'
 
 export type CallbackAnswer = { readonly clearCookie?: string | undefined } & (
   | { readonly kind: 'redirect'; readonly location: string }
@@ -21,8 +21,11 @@ export type BoundCallback = {
 /** The one callback of its handshake that may present its code. */
 export type AcceptedCallback = BoundCallback & { readonly attempt: AcceptedAttempt }
 
+/** Whoever is sent back: nothing of what they brought matters any more. */
+export type Returning = Pick<BoundCallback, 'attempt' | 'clearCookie'>
+
 /** Back to the app, or to a page that says all is done where there is nowhere to go. */
-export function returnWithSuccess(domains: readonly ReturnDomain[], bound: BoundCallback): CallbackAnswer {
+export function returnWithSuccess(domains: readonly ReturnDomain[], bound: Returning): CallbackAnswer {
   return (
     sendBack(domains, bound, 'success') ?? {
       kind: 'page',
@@ -34,7 +37,7 @@ export function returnWithSuccess(domains: readonly ReturnDomain[], bound: Bound
 }
 
 /** Back to the app with the error, or to a page that says what to do next. */
-export function returnWithError(domains: readonly ReturnDomain[], bound: BoundCallback, error: string): CallbackAnswer {
+export function returnWithError(domains: readonly ReturnDomain[], bound: Returning, error: string): CallbackAnswer {
   return (
     sendBack(domains, bound, 'error', error) ?? {
       kind: 'page',
@@ -60,7 +63,7 @@ function statusOf(error: string): number {
 /** The URL is checked again at the end: the list may have become narrower since (H10). */
 function sendBack(
   domains: readonly ReturnDomain[],
-  { attempt, clearCookie }: BoundCallback,
+  { attempt, clearCookie }: Returning,
   status: 'success' | 'error',
   error?: string,
 ): CallbackAnswer | undefined {

@@ -3,7 +3,7 @@ import { recordEvent } from '../audit/record-event.ts'
 import type { Queryable } from '../db/database.ts'
 import { type BoundCallback, type CallbackAnswer, returnWithError } from './callback-answer.ts'
 import type { ReturnDomain } from './return-url.ts'
-import type { AttemptState } from './store.ts'
+import type { AttemptState } from './attempt-store.ts'
 
 export type RefusalDeps = {
   readonly database: Queryable

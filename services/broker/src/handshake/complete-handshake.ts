@@ -1,17 +1,19 @@
 import { type StateSigner, sha256 } from '@nexus/crypto'
 import type { Origin } from '../audit/audit-event.ts'
+import { fromProviderGrant } from '../connections/activate-connection.ts'
 import { retryWhileAway } from '../db/retry-while-away.ts'
 import { findResponseIssuerFault } from '../oauth/issuer-rule.ts'
 import { pickKeptFields } from '../oauth/kept-fields.ts'
 import type { ProviderClient, TokenGrant } from '../oauth/provider-client.ts'
 import { openProvider } from '../providers/open-provider.ts'
 import type { OpenedProvider } from '../providers/provider.ts'
-import { type RedirectUriSettings, redirectUriOf } from '../providers/redirect-uri.ts'
+import type { RedirectUriSettings } from '../providers/redirect-uri.ts'
 import { bindingCookieName, carriesBinding, clearBindingCookie } from './browser-binding.ts'
 import {
   type AcceptedCallback,
   type BoundCallback,
   type CallbackAnswer,
+  type Returning,
   returnWithError,
   returnWithSuccess,
 } from './callback-answer.ts'
@@ -21,7 +23,7 @@ import { type Conclusion, concludeFrom, concludeHandshake, noteRetry } from './h
 import { digestProfile } from './profile-digest.ts'
 import type { ReturnDomain } from './return-url.ts'
 import { type StoreGrantDeps, storeGrant } from './store-grant.ts'
-import * as store from './store.ts'
+import * as store from './attempt-store.ts'
 import { waitForOutcome } from './wait-for-outcome.ts'
 
 export type CompleteHandshakeDeps = StoreGrantDeps & {
@@ -54,7 +56,10 @@ export async function completeHandshake(
 
   const attempt = await store.selectAttempt(deps.database, sha256(payload.jti))
   if (attempt?.connectionId !== payload.connectionId) return refuse(deps, 'unknown_attempt', payload, origin)
-  if (new URL(attempt.redirectUri).pathname !== callback.path) return refuse(deps, 'wrong_path', attempt, origin)
+  const { redirectUri } = attempt
+  if (redirectUri === undefined || new URL(redirectUri).pathname !== callback.path) {
+    return refuse(deps, 'wrong_path', attempt, origin)
+  }
 
   const isSecure = deps.redirectUri.baseUrl.startsWith('https:')
   const cookieName = bindingCookieName(payload.jti, isSecure)
@@ -70,7 +75,7 @@ export async function completeHandshake(
 
   if (attempt.isConsumed) return answerAsRecorded(deps, bound)
   if (attempt.isExpired) return refuseExpired(deps, bound)
-  const digest = digestProfile(opened.provider, redirectUriOf(opened.provider, deps.redirectUri))
+  const digest = digestProfile(opened.provider, deps.redirectUri)
   const isAsBefore = !attempt.isProfileRemoved && digest.equals(attempt.profileDigest)
 
   // opened before anything is used up: what could not be followed through is not accepted
@@ -84,7 +89,7 @@ export async function completeHandshake(
     const error = toReturnError(callback.error ?? 'invalid_request')
     return conclude(deps, accepted, { event: 'oauth_error', reason: error, returnError: error })
   }
-  return exchange(deps, accepted, opened, { code: callback.code, ...secrets })
+  return exchange(deps, accepted, opened, { code: callback.code, redirectUri, ...secrets })
 }
 
 /** @returns undefined where somebody else was first, or there is nothing to accept any more. */
@@ -101,20 +106,26 @@ async function exchange(
   deps: CompleteHandshakeDeps,
   bound: AcceptedCallback,
   { provider, clientSecret }: OpenedProvider,
-  presented: store.AttemptSecrets & { readonly code: string },
+  presented: store.AttemptSecrets & { readonly code: string; readonly redirectUri: string },
 ): Promise<CallbackAnswer> {
   const { attempt, callback } = bound
-  const { redirectUri, scopes } = attempt
+  const { scopes } = attempt
   let grant: TokenGrant
   try {
-    grant = await deps.providerClient.exchangeCode(provider, { clientSecret, redirectUri, scopes, ...presented })
+    grant = await deps.providerClient.exchangeCode(provider, { clientSecret, scopes, ...presented })
   } catch (error) {
     deps.logger.warn({ err: error, connection_id: attempt.connectionId }, 'the code exchange failed')
     return conclude(deps, bound, concludeFrom(error))
   }
   const secrets = [presented.code, callback.state ?? '']
   const callbackParams = pickKeptFields(callback.all, provider.keepCallbackParams, secrets)
-  const isStored = await storeGrant(deps, bound, { provider, grant, callbackParams })
+  const { connectionId, metadata } = attempt
+  const placed = { connectionId, provider, askedScopes: scopes, metadata, grant, callbackParams }
+  const { refreshToken, accessToken } = grant
+  const isStored = await storeGrant(deps, bound, {
+    connection: fromProviderGrant(deps, placed),
+    tokens: { refreshToken, accessToken },
+  })
   return isStored ? returnWithSuccess(deps.returnDomains, bound) : answerAsRecorded(deps, bound)
 }
 
@@ -130,7 +141,10 @@ async function conclude(
 }
 
 /** Somebody was first: wait for what came of it and answer as they were answered (H2). */
-async function answerAsRecorded(deps: CompleteHandshakeDeps, bound: BoundCallback): Promise<CallbackAnswer> {
+export async function answerAsRecorded(
+  deps: Pick<CompleteHandshakeDeps, 'database' | 'returnDomains'>,
+  bound: Returning,
+): Promise<CallbackAnswer> {
   const recorded = await waitForOutcome(deps.database, bound.attempt.handshakeId)
   if (recorded?.outcome === 'success') return returnWithSuccess(deps.returnDomains, bound)
   if (recorded?.outcome === 'error') {

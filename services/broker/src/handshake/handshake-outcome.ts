@@ -4,7 +4,8 @@ import { failConnection } from '../connections/activate-connection.ts'
 import type { Database } from '../db/database.ts'
 import { retryWhileAway } from '../db/retry-while-away.ts'
 import { ProviderError } from '../oauth/provider-errors.ts'
-import type { AcceptedCallback, BoundCallback } from './callback-answer.ts'
+import type { Origin } from '../audit/audit-event.ts'
+import type { AcceptedAttempt, AttemptState } from './attempt-store.ts'
 import { lockOutcome, updateToError } from './outcome-store.ts'
 
 export type OutcomeDeps = {
@@ -13,9 +14,14 @@ export type OutcomeDeps = {
   readonly logger: Logger
 }
 
+/** An attempt that may be followed through, and whoever brought it so far. */
+export type Accepted = { readonly attempt: AcceptedAttempt; readonly origin: Origin }
+
+type Bound = { readonly attempt: AttemptState; readonly origin: Origin }
+
 /** How a handshake ends without a grant. */
 export type Conclusion = {
-  readonly event: 'oauth_error' | 'token_exchange_failed' | 'id_token_verification_failed'
+  readonly event: 'oauth_error' | 'token_exchange_failed' | 'id_token_verification_failed' | 'credential_refused'
   /** `status_reason` of a connection that fails by it, and the audit's outcome. */
   readonly reason: string
   /** `error` in the return URL. */
@@ -31,11 +37,7 @@ export const storeForMs = 60_000
  * was to be reconnected stays exactly as it is.
  * @returns false where another attempt has taken over: then it is not this one's to end.
  */
-export function concludeHandshake(
-  deps: OutcomeDeps,
-  bound: AcceptedCallback,
-  conclusion: Conclusion,
-): Promise<boolean> {
+export function concludeHandshake(deps: OutcomeDeps, bound: Accepted, conclusion: Conclusion): Promise<boolean> {
   const { attempt } = bound
   const { event, reason, returnError, data } = conclusion
   const work = () =>
@@ -65,13 +67,13 @@ export function concludeFrom(error: unknown): Conclusion {
 }
 
 /** Whom an audit event is about. */
-export function aboutOf({ attempt, origin }: BoundCallback) {
+export function aboutOf({ attempt, origin }: Bound) {
   const { zone, connectionId, providerId } = attempt
   return { origin, zone, connectionId, providerId }
 }
 
 /** What is said while a statement waits for the database to return. */
-export function noteRetry(deps: Pick<OutcomeDeps, 'logger'>, bound: BoundCallback, message: string) {
+export function noteRetry(deps: Pick<OutcomeDeps, 'logger'>, bound: Bound, message: string) {
   return (error: unknown): void => {
     deps.logger.error({ err: error, connection_id: bound.attempt.connectionId }, message)
   }

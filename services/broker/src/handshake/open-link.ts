@@ -1,10 +1,12 @@
-import { type RandomBytes, type StateSigner, randomToken, sha256 } from '@nexus/crypto'
+import { type RandomBytes, type StatePurpose, type StateSigner, randomToken, sha256 } from '@nexus/crypto'
 import { AppError, type PageKind } from '@nexus/service'
 import type { Database } from '../db/database.ts'
 import type { ProviderClient } from '../oauth/provider-client.ts'
 import { findProviderById } from '../providers/list-providers.ts'
+import { type OAuthProvider, type Provider, type StaticProvider, isStatic } from '../providers/provider.ts'
 import { type RedirectUriSettings, redirectUriOf } from '../providers/redirect-uri.ts'
 import type { SecretVault } from '../vault/secret-vault.ts'
+import { type AttemptSecrets, insertAttempt } from './attempt-store.ts'
 import { bindingCookieName, setBindingCookie } from './browser-binding.ts'
 import { digestProfile } from './profile-digest.ts'
 import * as store from './store.ts'
@@ -19,15 +21,28 @@ export type OpenLinkDeps = {
   readonly providerClient: Pick<ProviderClient, 'buildAuthorizationUrl'>
 }
 
+/** What a page shows whose form comes back to the link it was opened by. */
+type FormFacts = {
+  /** Goes with the form and stands, with the cookie, for whoever opened the link. */
+  readonly state: string
+  readonly cookie: string
+  readonly returnUrl: string | undefined
+}
+
 export type LinkAnswer =
   | { readonly kind: 'redirect'; readonly location: string; readonly cookie: string }
+  | ({ readonly kind: 'confirm'; readonly provider: OAuthProvider; readonly scopes: readonly string[] } & FormFacts)
+  | ({ readonly kind: 'form'; readonly provider: StaticProvider } & FormFacts)
   | { readonly kind: 'page'; readonly page: PageKind; readonly status: number }
 
 const expired: LinkAnswer = { kind: 'page', page: 'expired-link', status: 410 }
 
+/** Seconds. Whoever looks for an API key takes longer than whoever signs in. */
+export const attemptLifetime = { atProvider: 600, typing: 1800 } as const
+
 /**
- * Opens a connect link: makes an attempt of its own (jti, code verifier, nonce, cookie) and sends the browser to the
- * provider. Previews, scanners, second tabs and reloads open links too, so an opening uses nothing up (H4).
+ * Opens a connect link: makes an attempt of its own (jti, cookie) and sends the browser to the provider, or shows the page
+ * that asks first. Previews, scanners, second tabs and reloads open links too, so an opening uses nothing up (H4).
  * @throws ProviderError where the provider's metadata cannot be had: the link stays good.
  */
 export async function openLink(deps: OpenLinkDeps, ticket: string): Promise<LinkAnswer> {
@@ -36,42 +51,80 @@ export async function openLink(deps: OpenLinkDeps, ticket: string): Promise<Link
   if (handshake.isOver) return { kind: 'page', page: 'already-completed', status: 410 }
   if (handshake.isExpired) return expired
 
-  const provider = await findProviderById(deps.database, handshake.providerId).catch((error: unknown) => {
+  const provider = await findLivingProvider(deps.database, handshake.providerId)
+  if (provider === undefined) return expired
+  // the end would refuse it (H8): better said before the person signs in or types
+  if (!digestProfile(provider, deps.redirectUri).equals(handshake.profileDigest)) return expired
+  return isStatic(provider) ? showForm(deps, handshake, provider) : leaveFor(deps, handshake, provider)
+}
+
+async function findLivingProvider(database: Database, id: string): Promise<Provider | undefined> {
+  return findProviderById(database, id).catch((error: unknown) => {
     if (error instanceof AppError && error.code === 'provider_not_found') return undefined
     throw error
   })
-  if (provider === undefined) return expired
+}
+
+async function showForm(
+  deps: OpenLinkDeps,
+  handshake: store.HandshakeState,
+  provider: StaticProvider,
+): Promise<LinkAnswer> {
+  const attempt = prepareAttempt(deps, handshake)
+  await saveAttempt(deps, attempt, {
+    redirectUri: undefined,
+    secrets: undefined,
+    lifetimeSeconds: attemptLifetime.typing,
+  })
+  const { returnUrl } = handshake
+  return { kind: 'form', provider, returnUrl, state: attempt.signState('capture'), cookie: attempt.cookie('typing') }
+}
+
+async function leaveFor(
+  deps: OpenLinkDeps,
+  handshake: store.HandshakeState,
+  provider: OAuthProvider,
+): Promise<LinkAnswer> {
+  const { scopes, returnUrl } = handshake
+  const attempt = prepareAttempt(deps, handshake)
   const redirectUri = redirectUriOf(provider, deps.redirectUri)
-  // the callback would refuse it (H8): better said before the person signs in
-  if (!digestProfile(provider, redirectUri).equals(handshake.profileDigest)) return expired
+  const secrets = makeSecrets(deps, provider)
+  const wanted = { redirectUri, state: attempt.signState('oauth'), scopes, ...secrets }
+  const location = handshake.confirm ? undefined : await deps.providerClient.buildAuthorizationUrl(provider, wanted)
+  await saveAttempt(deps, attempt, { redirectUri, secrets, lifetimeSeconds: attemptLifetime.atProvider })
+  const cookie = attempt.cookie('atProvider')
+  return location === undefined
+    ? { kind: 'confirm', provider, scopes, returnUrl, state: attempt.signState('confirm'), cookie }
+    : { kind: 'redirect', location: location.href, cookie }
+}
 
+function makeSecrets(deps: OpenLinkDeps, provider: OAuthProvider): AttemptSecrets {
   const secret = (): string => randomToken(32, deps.randomBytes)
-  const jti = secret()
-  const cookieValue = secret()
-  const secrets = { codeVerifier: provider.pkce === 'required' ? secret() : undefined, nonce: secret() }
-  const state = deps.signer.sign({
-    purpose: 'oauth',
-    connectionId: handshake.connectionId,
-    jti,
-    issuedAt: Math.floor(handshake.now.getTime() / 1000),
-  })
-  const location = await deps.providerClient.buildAuthorizationUrl(provider, {
-    redirectUri,
-    state,
-    scopes: handshake.scopes,
-    ...secrets,
-  })
-  const attempt = {
-    id: deps.createId(),
-    handshakeId: handshake.handshakeId,
-    jtiHash: sha256(jti),
-    cookieHash: sha256(cookieValue),
-    redirectUri,
-    secrets,
-  }
-  await deps.database.transaction((transaction) => store.insertAttempt(transaction, deps.vault, attempt))
+  return { codeVerifier: provider.pkce === 'required' ? secret() : undefined, nonce: secret() }
+}
 
+/** An attempt of this handshake that nobody knows of yet. */
+function prepareAttempt(deps: OpenLinkDeps, { handshakeId, connectionId, now }: store.HandshakeState) {
+  const jti = randomToken(32, deps.randomBytes)
+  const cookieValue = randomToken(32, deps.randomBytes)
   const isSecure = deps.redirectUri.baseUrl.startsWith('https:')
-  const cookie = setBindingCookie({ cookieName: bindingCookieName(jti, isSecure), cookieValue }, isSecure)
-  return { kind: 'redirect', location: location.href, cookie }
+  const issuedAt = Math.floor(now.getTime() / 1000)
+  return {
+    row: { id: deps.createId(), handshakeId, jtiHash: sha256(jti), cookieHash: sha256(cookieValue) },
+    signState: (purpose: StatePurpose) => deps.signer.sign({ purpose, connectionId, jti, issuedAt }),
+    cookie: (kind: keyof typeof attemptLifetime) =>
+      setBindingCookie({ cookieName: bindingCookieName(jti, isSecure), cookieValue }, isSecure, attemptLifetime[kind]),
+  }
+}
+
+async function saveAttempt(
+  deps: OpenLinkDeps,
+  { row }: ReturnType<typeof prepareAttempt>,
+  kept: {
+    readonly redirectUri: string | undefined
+    readonly secrets: AttemptSecrets | undefined
+    readonly lifetimeSeconds: number
+  },
+): Promise<void> {
+  await deps.database.transaction((transaction) => insertAttempt(transaction, deps.vault, { ...row, ...kept }))
 }

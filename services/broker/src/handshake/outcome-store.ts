@@ -1,6 +1,7 @@
 import type { Queryable } from '../db/database.ts'
 import { sql } from '../db/sql.ts'
-import { type AcceptedAttempt, type AttemptState, abandonedAfter, isElsewhere } from './store.ts'
+import type { AcceptedAttempt, AttemptState } from './attempt-store.ts'
+import { abandonedAfter, isElsewhere } from './store.ts'
 
 /** As it stands for one acceptance. `superseded`: another one took over. `settled`: its grant was turned away. */
 export type StandingOutcome =

@@ -2,15 +2,17 @@ import { expect, test } from 'vitest'
 import { type OAuthProviderChange, makeOAuthProvider } from '../../test/make-oauth-provider.ts'
 import { digestProfile } from './profile-digest.ts'
 
-const redirectUri = 'https://nexus.example.com/auth/callback/scripted'
+const settings = { baseUrl: 'https://nexus.example.com', redirectPath: '/auth/callback' }
 
-function digest(change: OAuthProviderChange = {}, uri = redirectUri): string {
+function digest(change: OAuthProviderChange = {}, redirectUri = settings): string {
   const endpoints = {
     issuer: 'https://idp.example',
     authUrl: 'https://idp.example/a',
     tokenUrl: 'https://idp.example/t',
   }
-  return digestProfile(makeOAuthProvider({ ...endpoints, enableDiscovery: false, ...change }), uri).toString('hex')
+  return digestProfile(makeOAuthProvider({ ...endpoints, enableDiscovery: false, ...change }), redirectUri).toString(
+    'hex',
+  )
 }
 
 test.each<[string, OAuthProviderChange]>([
@@ -28,7 +30,8 @@ test.each<[string, OAuthProviderChange]>([
 })
 
 test('[H8] the digest depends on the redirect URI, and no value can pass for another', () => {
-  expect(digest({}, 'https://nexus.example.com/auth/callback')).not.toBe(digest())
+  expect(digest({}, { ...settings, redirectPath: '/auth/back' })).not.toBe(digest())
+  expect(digest({ distinctRedirectUri: false })).not.toBe(digest({ distinctRedirectUri: true }))
   const [swapped, straight] = [
     { authUrl: 'x', tokenUrl: 'y' },
     { authUrl: 'y', tokenUrl: 'x' },

@@ -1,22 +1,30 @@
 import { sha256 } from '@nexus/crypto'
-import type { Provider } from '../providers/provider.ts'
+import { type OAuthProvider, type Provider, type StaticProvider, isStatic } from '../providers/provider.ts'
+import { type RedirectUriSettings, redirectUriOf } from '../providers/redirect-uri.ts'
 
 /**
  * What a handshake relies on of its profile. A change of any of it between the link and the callback aborts the handshake,
- * so that a code cannot be sent to an endpoint, or under a client, that the user never saw (H8).
+ * so that neither a code nor a typed-in credential is sent to an endpoint, or under a client, that the user never saw (H8).
  */
-export function digestProfile(provider: Provider, redirectUri: string): Buffer {
-  return sha256(
-    JSON.stringify([
-      provider.issuer ?? null,
-      provider.issuerTemplate ?? null,
-      provider.enableDiscovery,
-      provider.authUrl ?? null,
-      provider.tokenUrl ?? null,
-      provider.jwksUri ?? null,
-      provider.clientId,
-      provider.authHeader ?? null,
-      redirectUri,
-    ]),
-  )
+export function digestProfile(provider: Provider, settings: RedirectUriSettings): Buffer {
+  const facts = isStatic(provider) ? staticFacts(provider) : oauthFacts(provider, redirectUriOf(provider, settings))
+  return sha256(JSON.stringify(facts))
+}
+
+function oauthFacts(provider: OAuthProvider, redirectUri: string) {
+  return [
+    provider.issuer ?? null,
+    provider.issuerTemplate ?? null,
+    provider.enableDiscovery,
+    provider.authUrl ?? null,
+    provider.tokenUrl ?? null,
+    provider.jwksUri ?? null,
+    provider.clientId,
+    provider.authHeader ?? null,
+    redirectUri,
+  ]
+}
+
+function staticFacts({ authType, credentialSchema, strategy, apiBaseUrl, userInfoEndpoint }: StaticProvider) {
+  return [authType, credentialSchema, strategy, apiBaseUrl ?? null, userInfoEndpoint ?? null]
 }

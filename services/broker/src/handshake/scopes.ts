@@ -1,5 +1,5 @@
 import { AppError } from '@nexus/service'
-import type { Provider } from '../providers/provider.ts'
+import { type Provider, isStatic } from '../providers/provider.ts'
 
 /**
  * The scopes of a handshake: those asked for, else the profile's. While the profile enforces its list, what it does not
@@ -7,6 +7,11 @@ import type { Provider } from '../providers/provider.ts'
  */
 export function decideScopes(provider: Provider, asked: readonly string[] | undefined): readonly string[] {
   if (asked === undefined || asked.length === 0) return provider.scopes
+  if (isStatic(provider)) {
+    throw new AppError('scope_not_allowed', `The credentials of ${provider.name} are typed in: they have no scopes.`, {
+      details: { field: 'scopes', scopes: [...asked] },
+    })
+  }
   const unique = [...new Set(asked)]
   const foreign = unique.filter((scope) => !provider.scopes.includes(scope))
   if (provider.enforceScopes && foreign.length > 0) {

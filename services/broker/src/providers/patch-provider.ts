@@ -2,7 +2,8 @@ import { type ProviderProfilePatch, providerProfileInput } from '@nexus/contract
 import { isAppError } from '@nexus/service'
 import type { Origin } from '../audit/audit-event.ts'
 import { normaliseAlias } from './alias.ts'
-import { refuseProfile } from './profile-rules.ts'
+import { refuseProfile } from './refuse-profile.ts'
+import { isStatic } from './provider.ts'
 import { type SaveProviderDeps, type SavedProvider, changeProvider, providerNotFound } from './save-provider.ts'
 import * as store from './store.ts'
 
@@ -62,6 +63,7 @@ function applyPatch(
   { client_secret: clientSecret, revision = provider.revision, ...changes }: ProviderProfilePatch,
   origin: Origin,
 ): Promise<SavedProvider> {
+  const stored = isStatic(provider) ? undefined : provider.distinctRedirectUri
   const merged = Object.entries({ ...profile, ...changes }).filter(([, value]) => value !== null)
   const input = providerProfileInput.safeParse(Object.fromEntries(merged))
   if (!input.success) {
@@ -70,7 +72,7 @@ function applyPatch(
   return changeProvider(deps, provider, {
     input: { ...input.data, revision },
     clientSecret,
-    distinctRedirectUri: changes.distinct_redirect_uri === null ? undefined : provider.distinctRedirectUri,
+    distinctRedirectUri: changes.distinct_redirect_uri === null ? undefined : stored,
     origin,
   })
 }

@@ -2,9 +2,10 @@ import type { ProviderProfileInput } from '@nexus/contracts'
 import type { Queryable } from '../db/database.ts'
 import type { ProviderClient } from '../oauth/provider-client.ts'
 import { normaliseAlias } from './alias.ts'
-import { type AssertUrlAllowed, assertProfileWorks, refuseProfile } from './profile-rules.ts'
+import { assertProfileWorks } from './profile-rules.ts'
 import { type ProfileSettings, toProvider } from './profile-settings.ts'
-import type { Provider } from './provider.ts'
+import { type OAuthProvider, type Provider, isStatic } from './provider.ts'
+import { type AssertUrlAllowed, refuseProfile } from './refuse-profile.ts'
 import * as store from './store.ts'
 
 export type PrepareProfileDeps = {
@@ -52,18 +53,18 @@ export async function prepareProfile(
   }
 
   const wanted = rest.distinct_redirect_uri ?? kept.distinctRedirectUri
+  const provider = asProvider({ ...rest, distinct_redirect_uri: wanted ?? true })
   // the rules come first: no request goes out for a profile that is refused
-  await assertProfileWorks(asProvider({ ...rest, distinct_redirect_uri: wanted ?? true }), deps.assertUrlAllowed)
+  await assertProfileWorks(provider, rest, deps.assertUrlAllowed)
+  if (isStatic(provider)) return { provider, write: { id, name, zones, settings: rest }, note: undefined }
   const distinct =
-    wanted === undefined
-      ? await decideDistinctRedirectUri(deps, asProvider({ ...rest, distinct_redirect_uri: true }))
-      : { value: wanted, note: undefined }
+    wanted === undefined ? await decideDistinctRedirectUri(deps, provider) : { value: wanted, note: undefined }
   const settings = { ...rest, distinct_redirect_uri: distinct.value }
   return { provider: asProvider(settings), write: { id, name, zones, settings }, note: distinct.note }
 }
 
 /** A path of its own, unless the provider promises to name itself in every response (RFC 9207). */
-async function decideDistinctRedirectUri(deps: PrepareProfileDeps, provider: Provider) {
+async function decideDistinctRedirectUri(deps: PrepareProfileDeps, provider: OAuthProvider) {
   if (!provider.enableDiscovery) return { value: true, note: undefined }
   try {
     const { promisesIss } = await deps.providerClient.findEndpoints(provider)
@@ -82,6 +83,7 @@ async function decideDistinctRedirectUri(deps: PrepareProfileDeps, provider: Pro
  * @throws AppError `invalid_profile`
  */
 export async function assertCallbackNotShared(transaction: Queryable, provider: Provider): Promise<void> {
+  if (isStatic(provider)) return
   const shared = await store.selectSharedCallback(transaction, provider.id)
   if (shared !== undefined) {
     refuseProfile(

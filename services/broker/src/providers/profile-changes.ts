@@ -1,6 +1,6 @@
-import { refuseProfile } from './profile-rules.ts'
+import { refuseProfile } from './refuse-profile.ts'
 import { toProfileBody } from './profile-settings.ts'
-import type { Provider } from './provider.ts'
+import { type Provider, isStatic } from './provider.ts'
 
 /**
  * Refuses to move a profile to another origin once accounts are connected: their refresh tokens and the client secret
@@ -25,12 +25,15 @@ export function findMovedEndpoint(current: Provider, next: Provider): string | u
 
 /** Where tokens and secrets go, and where the keys come from that prove who somebody is. */
 function endpointsOf(provider: Provider): readonly (readonly [string, string])[] {
-  const endpoints = {
-    issuer: provider.issuer,
-    token_url: provider.tokenUrl,
-    revocation_url: provider.revocationUrl,
-    jwks_uri: provider.jwksUri,
-  }
+  const endpoints = isStatic(provider)
+    ? // agents send what is typed in to the one, and the Broker tries it at the other
+      { api_base_url: provider.apiBaseUrl, user_info_endpoint: provider.userInfoEndpoint }
+    : {
+        issuer: provider.issuer,
+        token_url: provider.tokenUrl,
+        revocation_url: provider.revocationUrl,
+        jwks_uri: provider.jwksUri,
+      }
   return Object.entries(endpoints).flatMap(([field, url]) => (url === undefined ? [] : [[field, url] as const]))
 }
 
@@ -41,7 +44,7 @@ function originOf(url: string): string {
 /** The names of the fields that differ, for the audit: values may be private, names are not. */
 export function listChangedFields(current: Provider, next: Provider): readonly string[] {
   const bodies = [current, next].map((provider): Readonly<Record<string, unknown>> => ({
-    ...toProfileBody(provider, ''),
+    ...toProfileBody(provider, undefined),
   }))
   const [before = {}, after = {}] = bodies
   const derived = ['redirect_uri', 'alarm', 'revision', 'created_at', 'updated_at']

@@ -1,29 +1,57 @@
-import { AppError } from '@nexus/service'
 import { isSecretName } from '../oauth/kept-fields.ts'
 import { isReservedParameter } from '../oauth/reserved-parameters.ts'
-import type { Provider } from './provider.ts'
-
-/** Checks that a URL is one Nexus may call; throws with the reason otherwise (P4). */
-export type AssertUrlAllowed = (url: string) => Promise<void>
+import type { ProfileSettings } from './profile-settings.ts'
+import { type OAuthProvider, type Provider, isStatic } from './provider.ts'
+import { assertStaticProfileWorks } from './static-profile-rules.ts'
+import { type AssertUrlAllowed, assertUrls, refuseProfile } from './refuse-profile.ts'
 
 /**
  * Refuses a profile that cannot work, or could not work safely, naming the field (contract.md, Provider profile).
  * @throws AppError `invalid_profile`
  */
-export async function assertProfileWorks(provider: Provider, assertUrlAllowed: AssertUrlAllowed): Promise<void> {
+export async function assertProfileWorks(
+  provider: Provider,
+  settings: ProfileSettings,
+  assertUrlAllowed: AssertUrlAllowed,
+): Promise<void> {
+  if (isStatic(provider)) await assertStaticProfileWorks(provider, settings, assertUrlAllowed)
+  else await assertOAuthProfileWorks(provider, settings, assertUrlAllowed)
+}
+
+async function assertOAuthProfileWorks(
+  provider: OAuthProvider,
+  settings: ProfileSettings,
+  assertUrlAllowed: AssertUrlAllowed,
+): Promise<void> {
+  assertFields(settings)
   assertEndpoints(provider)
   assertClientAuthentication(provider)
   assertPkce(provider)
   assertParameters(provider)
   assertKeptFields(provider)
-  await assertUrls(provider, assertUrlAllowed)
+  await assertUrls(
+    {
+      issuer: provider.issuer,
+      auth_url: provider.authUrl,
+      token_url: provider.tokenUrl,
+      revocation_url: provider.revocationUrl,
+      jwks_uri: provider.jwksUri,
+      issuer_template: provider.issuerTemplate?.replaceAll('{tenantid}', 'tenant'),
+      api_base_url: provider.apiBaseUrl,
+      user_info_endpoint: provider.userInfoEndpoint,
+    },
+    assertUrlAllowed,
+  )
 }
 
-export function refuseProfile(field: string, problem: string): never {
-  throw new AppError('invalid_profile', `${field}: ${problem}`, { details: { field } })
+function assertFields({ client_id: clientId, verify, params }: ProfileSettings): void {
+  if (clientId === undefined) refuseProfile('client_id', 'is needed for oauth2')
+  if (verify !== undefined) refuseProfile('verify', 'is for static credentials')
+  if (params?.credential_schema !== undefined) refuseProfile('params.credential_schema', 'is for static credentials')
+  if (params?.auth_strategy !== undefined) refuseProfile('params.auth_strategy', 'is for static credentials')
 }
 
-function assertEndpoints(provider: Provider): void {
+function assertEndpoints(provider: OAuthProvider): void {
   if (provider.enableDiscovery) {
     if (provider.issuer === undefined) refuseProfile('issuer', 'discovery needs the issuer')
   } else {
@@ -41,7 +69,7 @@ function assertEndpoints(provider: Provider): void {
   }
 }
 
-function assertClientAuthentication(provider: Provider): void {
+function assertClientAuthentication(provider: OAuthProvider): void {
   if (provider.authHeader === 'none' && provider.hasClientSecret) {
     refuseProfile('auth_header', 'none sends no secret, but a client_secret is set')
   }
@@ -52,7 +80,7 @@ function assertClientAuthentication(provider: Provider): void {
 }
 
 // without PKCE, an injected code is caught by a nonce, or kept apart by a path and a client of its own (RFC 9700 §2.1.1)
-function assertPkce(provider: Provider): void {
+function assertPkce(provider: OAuthProvider): void {
   if (provider.pkce === 'required') return
   if (!provider.hasClientSecret) refuseProfile('pkce', 'can be disabled only for a client with a client_secret')
   if (!asksForIdToken(provider) && !provider.distinctRedirectUri) {
@@ -63,7 +91,7 @@ function assertPkce(provider: Provider): void {
   }
 }
 
-function assertParameters({ params }: Provider): void {
+function assertParameters({ params }: OAuthProvider): void {
   const { authorizationParams, tokenParams, refreshParams } = params
   const maps = { params: authorizationParams, token_params: tokenParams, refresh_params: refreshParams }
   for (const [field, map] of Object.entries(maps)) {
@@ -72,7 +100,7 @@ function assertParameters({ params }: Provider): void {
   }
 }
 
-function assertKeptFields({ keepTokenFields, keepCallbackParams }: Provider): void {
+function assertKeptFields({ keepTokenFields, keepCallbackParams }: OAuthProvider): void {
   for (const [field, names] of Object.entries({
     keep_token_fields: keepTokenFields,
     keep_callback_params: keepCallbackParams,
@@ -82,25 +110,6 @@ function assertKeptFields({ keepTokenFields, keepCallbackParams }: Provider): vo
   }
 }
 
-async function assertUrls(provider: Provider, assertUrlAllowed: AssertUrlAllowed): Promise<void> {
-  const urls = {
-    issuer: provider.issuer,
-    auth_url: provider.authUrl,
-    token_url: provider.tokenUrl,
-    revocation_url: provider.revocationUrl,
-    jwks_uri: provider.jwksUri,
-    issuer_template: provider.issuerTemplate?.replaceAll('{tenantid}', 'tenant'),
-    api_base_url: provider.apiBaseUrl,
-    user_info_endpoint: provider.userInfoEndpoint,
-  }
-  for (const [field, url] of Object.entries(urls)) {
-    if (url === undefined) continue
-    await assertUrlAllowed(url).catch((error: unknown) => {
-      refuseProfile(field, error instanceof Error ? error.message : 'is not a URL that may be called')
-    })
-  }
-}
-
-export function asksForIdToken(provider: Pick<Provider, 'scopes'>): boolean {
+export function asksForIdToken(provider: Pick<OAuthProvider, 'scopes'>): boolean {
   return provider.scopes.includes('openid')
 }

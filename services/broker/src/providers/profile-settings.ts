@@ -1,5 +1,7 @@
-import type { ProviderProfile, ProviderProfileInput } from '@nexus/contracts'
-import type { Provider, ProviderParams } from './provider.ts'
+import type { ProviderProfile, ProviderProfileInput, StaticAuthType } from '@nexus/contracts'
+import { builtInSchema } from './built-in-schemas.ts'
+import { type OAuthProvider, type Provider, type ProviderParams, type StaticProvider, isStatic } from './provider.ts'
+import { buildStrategy } from './static-strategy.ts'
 
 /**
  * What a profile's row keeps as a document: the operator's words (contract.md, Provider profile), less what has a column
@@ -10,7 +12,8 @@ export type ProfileSettings = Omit<
   ProviderProfileInput,
   'name' | 'client_secret' | 'aliases' | 'zones' | 'revision'
 > & {
-  readonly distinct_redirect_uri: boolean
+  /** Static profiles have none. */
+  readonly distinct_redirect_uri?: boolean | undefined
 }
 
 type ProfileIdentity = Pick<
@@ -20,11 +23,42 @@ type ProfileIdentity = Pick<
 
 /** The domain's view of a profile: every default filled in. */
 export function toProvider(settings: ProfileSettings, identity: ProfileIdentity): Provider {
+  const { auth_type: authType = 'oauth2' } = settings
+  return authType === 'oauth2' ? toOAuthProvider(settings, identity) : toStaticProvider(authType, settings, identity)
+}
+
+function toBase(settings: ProfileSettings, identity: ProfileIdentity) {
   return {
-    authType: 'oauth2',
     ...identity,
+    displayName: settings.display_name ?? identity.name,
     description: settings.description,
     category: settings.category,
+    apiBaseUrl: settings.api_base_url,
+    userInfoEndpoint: settings.user_info_endpoint,
+  }
+}
+
+function toStaticProvider(
+  authType: StaticAuthType,
+  settings: ProfileSettings,
+  identity: ProfileIdentity,
+): StaticProvider {
+  const strategy = buildStrategy(authType, settings.params ?? {})
+  return {
+    authType,
+    ...toBase(settings, identity),
+    scopes: [],
+    enforceScopes: true,
+    strategy,
+    credentialSchema: settings.params?.credential_schema ?? builtInSchema(strategy),
+    verify: settings.verify ?? 'best_effort',
+  }
+}
+
+function toOAuthProvider(settings: ProfileSettings, identity: ProfileIdentity): OAuthProvider {
+  return {
+    authType: 'oauth2',
+    ...toBase(settings, identity),
     issuer: settings.issuer,
     enableDiscovery: settings.enable_discovery ?? (settings.issuer !== undefined && settings.token_url === undefined),
     authUrl: settings.auth_url,
@@ -33,15 +67,14 @@ export function toProvider(settings: ProfileSettings, identity: ProfileIdentity)
     idTokenSignedResponseAlg: settings.id_token_signed_response_alg ?? 'RS256',
     issuerTemplate: settings.issuer_template,
     allowedTenants: settings.allowed_tenants ?? [],
-    clientId: settings.client_id,
+    // a profile without one is not saved
+    clientId: settings.client_id ?? '',
     authHeader: settings.auth_header,
     scopes: settings.scopes ?? [],
     scopeSeparator: settings.scope_separator ?? ' ',
     enforceScopes: settings.enforce_scopes ?? true,
-    apiBaseUrl: settings.api_base_url,
-    userInfoEndpoint: settings.user_info_endpoint,
     exposeIdToken: settings.expose_id_token ?? false,
-    distinctRedirectUri: settings.distinct_redirect_uri,
+    distinctRedirectUri: settings.distinct_redirect_uri ?? true,
     pkce: settings.pkce ?? 'required',
     defaultExpiresInSeconds: settings.default_expires_in,
     fatalRefreshErrors: settings.fatal_refresh_errors ?? [],
@@ -50,6 +83,7 @@ export function toProvider(settings: ProfileSettings, identity: ProfileIdentity)
     revocationUrl: settings.revocation_url,
     keepTokenFields: settings.keep_token_fields ?? [],
     keepCallbackParams: settings.keep_callback_params ?? [],
+    confirm: settings.confirm ?? false,
     params: toParams(settings.params ?? {}),
   }
 }
@@ -68,16 +102,47 @@ function toParams(params: NonNullable<ProfileSettings['params']>): ProviderParam
   }
 }
 
-/** The answer's view: effective values, without the secret, with the redirect URI to register. */
-export function toProfileBody(provider: Provider, redirectUri: string): ProviderProfile {
+/**
+ * The answer's view: effective values, without the secret, with the redirect URI to register.
+ * @param redirectUri - undefined for static credentials
+ */
+export function toProfileBody(provider: Provider, redirectUri: string | undefined): ProviderProfile {
+  return {
+    ...toBaseBody(provider),
+    redirect_uri: redirectUri ?? null,
+    ...(isStatic(provider) ? toStaticBody(provider) : toOAuthBody(provider)),
+  }
+}
+
+function toBaseBody(provider: Provider) {
   return {
     id: provider.id,
     name: provider.name,
     aliases: [...provider.aliases],
     zones: [...provider.zones],
+    display_name: provider.displayName,
     description: provider.description,
     category: provider.category,
     auth_type: provider.authType,
+    has_client_secret: provider.hasClientSecret,
+    api_base_url: provider.apiBaseUrl,
+    user_info_endpoint: provider.userInfoEndpoint,
+    alarm:
+      provider.alarm === undefined
+        ? null
+        : { reason: provider.alarm.reason, since: provider.alarm.since.toISOString() },
+    revision: provider.revision,
+    created_at: provider.createdAt.toISOString(),
+    updated_at: provider.updatedAt.toISOString(),
+  }
+}
+
+function toStaticBody({ strategy, credentialSchema, verify }: StaticProvider) {
+  return { strategy, credential_schema: { ...credentialSchema }, verify }
+}
+
+function toOAuthBody(provider: OAuthProvider) {
+  return {
     issuer: provider.issuer,
     enable_discovery: provider.enableDiscovery,
     auth_url: provider.authUrl,
@@ -87,16 +152,12 @@ export function toProfileBody(provider: Provider, redirectUri: string): Provider
     issuer_template: provider.issuerTemplate,
     allowed_tenants: [...provider.allowedTenants],
     client_id: provider.clientId,
-    has_client_secret: provider.hasClientSecret,
     auth_header: provider.authHeader,
     scopes: [...provider.scopes],
     scope_separator: provider.scopeSeparator,
     enforce_scopes: provider.enforceScopes,
-    api_base_url: provider.apiBaseUrl,
-    user_info_endpoint: provider.userInfoEndpoint,
     expose_id_token: provider.exposeIdToken,
     distinct_redirect_uri: provider.distinctRedirectUri,
-    redirect_uri: redirectUri,
     pkce: provider.pkce,
     default_expires_in: provider.defaultExpiresInSeconds,
     fatal_refresh_errors: [...provider.fatalRefreshErrors],
@@ -105,14 +166,8 @@ export function toProfileBody(provider: Provider, redirectUri: string): Provider
     revocation_url: provider.revocationUrl,
     keep_token_fields: [...provider.keepTokenFields],
     keep_callback_params: [...provider.keepCallbackParams],
+    confirm: provider.confirm,
     params: toParamsBody(provider.params),
-    alarm:
-      provider.alarm === undefined
-        ? null
-        : { reason: provider.alarm.reason, since: provider.alarm.since.toISOString() },
-    revision: provider.revision,
-    created_at: provider.createdAt.toISOString(),
-    updated_at: provider.updatedAt.toISOString(),
   }
 }
 

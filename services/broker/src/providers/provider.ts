@@ -1,3 +1,5 @@
+import type { CredentialStrategy, StaticAuthType } from '@nexus/contracts'
+
 /** How the client authenticates at the token endpoint (RFC 6749 §2.3.1; OIDC Core §9). */
 export type ClientAuthentication = 'client_secret_post' | 'client_secret_basic' | 'none'
 
@@ -12,19 +14,35 @@ export type ProviderParams = {
   readonly authorizationParams: Readonly<Record<string, string>>
 }
 
-/**
- * An OAuth 2.0 or OpenID provider as an operator described it, defaults filled in.
- * It never holds the client secret: that one is opened by the store for the milliseconds of one exchange.
- */
-export type OAuthProvider = {
-  readonly authType: 'oauth2'
+/** What every profile has, whatever its accounts are opened with. */
+type ProviderBase = {
   readonly id: string
   readonly name: string
   readonly aliases: readonly string[]
   /** Zones that may start handshakes; empty means all. */
   readonly zones: readonly string[]
+  /** As people know it. */
+  readonly displayName: string
   readonly description: string | undefined
   readonly category: string | undefined
+  readonly scopes: readonly string[]
+  readonly enforceScopes: boolean
+  readonly apiBaseUrl: string | undefined
+  readonly userInfoEndpoint: string | undefined
+  /** The provider refuses our client, since when: only the operator can mend that. */
+  readonly alarm: { readonly reason: string; readonly since: Date } | undefined
+  readonly hasClientSecret: boolean
+  readonly revision: number
+  readonly createdAt: Date
+  readonly updatedAt: Date
+}
+
+/**
+ * An OAuth 2.0 or OpenID provider as an operator described it, defaults filled in.
+ * It never holds the client secret: that one is opened by the store for the milliseconds of one exchange.
+ */
+export type OAuthProvider = ProviderBase & {
+  readonly authType: 'oauth2'
   readonly issuer: string | undefined
   readonly enableDiscovery: boolean
   readonly authUrl: string | undefined
@@ -35,14 +53,9 @@ export type OAuthProvider = {
   readonly issuerTemplate: string | undefined
   readonly allowedTenants: readonly string[]
   readonly clientId: string
-  readonly hasClientSecret: boolean
   /** undefined: what the metadata says, else post. */
   readonly authHeader: ClientAuthentication | undefined
-  readonly scopes: readonly string[]
   readonly scopeSeparator: string
-  readonly enforceScopes: boolean
-  readonly apiBaseUrl: string | undefined
-  readonly userInfoEndpoint: string | undefined
   readonly exposeIdToken: boolean
   readonly distinctRedirectUri: boolean
   readonly pkce: 'required' | 'disabled'
@@ -56,20 +69,33 @@ export type OAuthProvider = {
   readonly revocationUrl: string | undefined
   readonly keepTokenFields: readonly string[]
   readonly keepCallbackParams: readonly string[]
+  /** Every link of it shows who asks for what first. */
+  readonly confirm: boolean
   readonly params: ProviderParams
-  /** The provider refuses our client, since when: only the operator can mend that. */
-  readonly alarm: { readonly reason: string; readonly since: Date } | undefined
-  readonly revision: number
-  readonly createdAt: Date
-  readonly updatedAt: Date
 }
 
-export type Provider = OAuthProvider
+/** A JSON Schema (2020-12) document of one object with scalar properties. */
+export type CredentialSchema = Readonly<Record<string, unknown>>
+
+/** A provider whose accounts are opened with what a person types in: an API key, a password, AWS keys. */
+export type StaticProvider = ProviderBase & {
+  readonly authType: StaticAuthType
+  readonly credentialSchema: CredentialSchema
+  readonly strategy: CredentialStrategy
+  /** Whether credentials are tried at `userInfoEndpoint` before they are kept. */
+  readonly verify: 'required' | 'best_effort' | 'off'
+}
+
+export type Provider = OAuthProvider | StaticProvider
 
 /** A provider with its client secret in plaintext: hold it for one exchange, and never longer. */
 export type OpenedProvider = {
-  readonly provider: Provider
+  readonly provider: OAuthProvider
   readonly clientSecret: string | undefined
   /** It was seen to answer a refresh with a new refresh token. */
   readonly rotates: boolean
+}
+
+export function isStatic(provider: Provider): provider is StaticProvider {
+  return provider.authType !== 'oauth2'
 }

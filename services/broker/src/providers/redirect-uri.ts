@@ -1,4 +1,4 @@
-import type { Provider } from './provider.ts'
+import type { OAuthProvider } from './provider.ts'
 
 export type RedirectUriSettings = {
   /** Origin of the public `/auth` paths. */
@@ -12,7 +12,7 @@ export type RedirectUriSettings = {
  * a code meant for one provider cannot be brought to another's callback (RFC 9700 §4.4.2.2).
  */
 export function redirectUriOf(
-  provider: Pick<Provider, 'name' | 'distinctRedirectUri'>,
+  provider: Pick<OAuthProvider, 'name' | 'distinctRedirectUri'>,
   { baseUrl, redirectPath }: RedirectUriSettings,
 ): string {
   return `${baseUrl}${redirectPath}${provider.distinctRedirectUri ? `/${provider.name}` : ''}`

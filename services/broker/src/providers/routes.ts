@@ -20,6 +20,7 @@ import { anyKeyRoute, operatorRoute } from '../http/access.ts'
 import { findProviderById, findProviderByName, listProviders, readProviderMetadata } from './list-providers.ts'
 import { addAlias, patchProvider, removeAlias } from './patch-provider.ts'
 import { toProfileBody } from './profile-settings.ts'
+import { type Provider, isStatic } from './provider.ts'
 import { type RedirectUriSettings, redirectUriOf } from './redirect-uri.ts'
 import { type Removal, removeProvider, removeProviderByName } from './remove-provider.ts'
 import { type SaveProviderDeps, type SavedProvider, registerProvider, replaceProvider } from './save-provider.ts'
@@ -189,12 +190,18 @@ function toRemoval({ disconnect }: z.infer<typeof removeProviderQuery>, origin: 
   return { origin, disconnects: disconnect === 'true' }
 }
 
-function profileBody(deps: ProviderRouteDeps, provider: Parameters<typeof toProfileBody>[0]) {
-  return toProfileBody(provider, redirectUriOf(provider, deps.redirectUri))
+function profileBody(deps: ProviderRouteDeps, provider: Provider) {
+  return toProfileBody(provider, findRedirectUri(deps, provider))
+}
+
+/** undefined where nobody is sent to the provider. */
+function findRedirectUri(deps: ProviderRouteDeps, provider: Provider): string | undefined {
+  return isStatic(provider) ? undefined : redirectUriOf(provider, deps.redirectUri)
 }
 
 function createdBody(deps: ProviderRouteDeps, { provider, note }: SavedProvider) {
-  const redirectUri = redirectUriOf(provider, deps.redirectUri)
-  const message = `Provider ${provider.name} saved. Register this redirect URI with it: ${redirectUri}`
-  return { id: provider.id, message: note === undefined ? message : `${message} ${note}`, redirect_uri: redirectUri }
+  const redirectUri = findRedirectUri(deps, provider)
+  const advice = redirectUri === undefined ? undefined : `Register this redirect URI with it: ${redirectUri}`
+  const message = [`Provider ${provider.name} saved.`, advice, note].filter((part) => part !== undefined).join(' ')
+  return { id: provider.id, message, redirect_uri: redirectUri ?? null }
 }

@@ -13,8 +13,8 @@ import {
   prepareProfile,
 } from './prepare-profile.ts'
 import { assertEndpointsStay, listChangedFields } from './profile-changes.ts'
-import { refuseProfile } from './profile-rules.ts'
-import type { Provider } from './provider.ts'
+import { refuseProfile } from './refuse-profile.ts'
+import { type Provider, isStatic } from './provider.ts'
 import * as store from './store.ts'
 
 export type SaveProviderDeps = PrepareProfileDeps & {
@@ -53,7 +53,7 @@ export async function replaceProvider(
   origin: Origin,
 ): Promise<SavedProvider> {
   const current = await requireProvider(deps.database, id)
-  const { distinctRedirectUri } = current
+  const distinctRedirectUri = isStatic(current) ? undefined : current.distinctRedirectUri
   return changeProvider(deps, current, { input, clientSecret: input.client_secret, distinctRedirectUri, origin })
 }
 
@@ -71,9 +71,12 @@ export async function changeProvider(
   { input, clientSecret, distinctRedirectUri, origin }: ProviderChange,
 ): Promise<SavedProvider> {
   const { id } = current
+  if ((input.auth_type ?? 'oauth2') !== current.authType) {
+    refuseProfile('auth_type', `is ${current.authType} and cannot change: register a new profile`)
+  }
   const hasClientSecret = clientSecret === undefined ? current.hasClientSecret : clientSecret !== null
   // a shared callback path was decided by what one issuer promised: another issuer is asked anew (H6)
-  const isMoved = input.issuer !== current.issuer && distinctRedirectUri === false
+  const isMoved = !isStatic(current) && input.issuer !== current.issuer && distinctRedirectUri === false
   const kept = { hasClientSecret, distinctRedirectUri: isMoved ? undefined : distinctRedirectUri }
   const prepared = await prepareProfile(deps, id, input, kept)
   const changed = listChangedFields(current, prepared.provider)

@@ -4,7 +4,7 @@ import { fragment, sql } from '../db/sql.ts'
 import type { SealedSecret, SecretVault } from '../vault/secret-vault.ts'
 import { normaliseAlias } from './alias.ts'
 import { type ProfileSettings, toProvider } from './profile-settings.ts'
-import type { OpenedProvider, Provider } from './provider.ts'
+import { type OpenedProvider, type Provider, isStatic } from './provider.ts'
 
 type ProviderRow = {
   readonly id: string
@@ -90,7 +90,9 @@ export async function selectProviderWithSecret(
   if (!row) return undefined
   const { client_secret: sealed, client_secret_version: version, key_id: keyId } = row
   const clientSecret = sealed === null ? undefined : vault.open(sealed, secretContext(id, version), keyId)
-  return { provider: fromRow(row), clientSecret, rotates: row.rotates }
+  const provider = fromRow(row)
+  if (isStatic(provider)) throw new Error(`the profile ${id} has no client`)
+  return { provider, clientSecret, rotates: row.rotates }
 }
 
 function secretContext(id: string, version: number) {
@@ -120,7 +122,7 @@ export async function insertProvider(
     clientSecret === undefined ? {} : vault.seal(clientSecret, secretContext(write.id, 1))
   await database.query(sql`
     insert into provider_profiles (id, name, auth_type, zones, settings, client_secret, client_secret_version, key_id)
-    values (${write.id}::uuid, ${write.name}::text, 'oauth2', ${write.zones}::text[], ${JSON.stringify(write.settings)}::jsonb,
+    values (${write.id}::uuid, ${write.name}::text, ${write.settings.auth_type ?? 'oauth2'}::text, ${write.zones}::text[], ${JSON.stringify(write.settings)}::json,
             ${secret.sealed ?? null}::bytea, ${secret.sealed ? 1 : 0}::int, ${secret.keyId ?? null}::bytea)`)
 }
 
@@ -128,7 +130,7 @@ export async function insertProvider(
 export async function updateProvider(database: Queryable, write: ProviderWrite, revision: number): Promise<boolean> {
   const rows = await database.query(sql`
     update provider_profiles
-       set name = ${write.name}::text, zones = ${write.zones}::text[], settings = ${JSON.stringify(write.settings)}::jsonb,
+       set name = ${write.name}::text, zones = ${write.zones}::text[], settings = ${JSON.stringify(write.settings)}::json,
            revision = revision + 1, updated_at = now()
      where id = ${write.id}::uuid and revision = ${revision}::int and deleted_at is null
     returning id`)
@@ -238,7 +240,9 @@ export async function hasConnections(database: Queryable, id: string): Promise<b
 /** True where a living OAuth profile other than this one exists (H6: they would share a callback path). */
 export async function hasOtherProviders(database: Queryable, id: string): Promise<boolean> {
   const [row] = await database.query<{ found: boolean }>(sql`
-    select exists (select from provider_profiles where deleted_at is null and id <> ${id}::uuid) as found`)
+    select exists (
+      select from provider_profiles where deleted_at is null and id <> ${id}::uuid and auth_type = 'oauth2'
+    ) as found`)
   return row?.found ?? false
 }
 
@@ -246,7 +250,7 @@ export async function hasOtherProviders(database: Queryable, id: string): Promis
 export async function selectSharedCallback(database: Queryable, id: string): Promise<string | undefined> {
   const [row] = await database.query<{ name: string }>(sql`
     select name from provider_profiles
-     where deleted_at is null and id <> ${id}::uuid
+     where deleted_at is null and id <> ${id}::uuid and auth_type = 'oauth2'
        and settings->>'distinct_redirect_uri' = 'false' and settings->>'issuer' is null
      limit 1`)
   return row?.name

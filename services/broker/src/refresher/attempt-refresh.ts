@@ -1,6 +1,6 @@
 import { type Logger, isAppError } from '@nexus/service'
 import type { Origin } from '../audit/audit-event.ts'
-import type { CredentialSet } from '../connections/credential-set.ts'
+import type { OAuthCredentials } from '../connections/credential-set.ts'
 import type { Database } from '../db/database.ts'
 import type { ProviderClient, RefreshOutcome } from '../oauth/provider-client.ts'
 import { ProviderError } from '../oauth/provider-errors.ts'
@@ -32,7 +32,7 @@ export type Attempt = {
   readonly origin: Origin
   /** undefined where it could not be opened. */
   readonly opened: OpenedProvider | undefined
-  readonly credentials: CredentialSet | undefined
+  readonly credentials: OAuthCredentials | undefined
 }
 
 // between mark and first byte: longer, and another Broker might find the lease lapsed while we still send
@@ -76,7 +76,7 @@ function isToBeLeftAlone({ isAbandoned, retryInSeconds }: Claim): boolean {
   return !isAbandoned && retryInSeconds !== null && retryInSeconds > 0
 }
 
-type Opened = Attempt & { readonly opened: OpenedProvider; readonly credentials: CredentialSet }
+type Opened = Attempt & { readonly opened: OpenedProvider; readonly credentials: OAuthCredentials }
 
 /** Secrets that do not open are left alone for a while: asking again each second would drown the alarm they raise. */
 async function openAttempt(

@@ -1,4 +1,4 @@
-import { type CredentialSet, openCredentials } from '../connections/credential-set.ts'
+import { type OAuthCredentials, openCredentials, requireOAuth } from '../connections/credential-set.ts'
 import type { Queryable } from '../db/database.ts'
 import { fragment, prepared, sql } from '../db/sql.ts'
 import type { SecretVault } from '../vault/secret-vault.ts'
@@ -209,8 +209,8 @@ export async function markSent(database: Queryable, claim: Claim): Promise<boole
 }
 
 /** @throws AppError `vault_integrity`, `key_unavailable` */
-export function openClaim(vault: SecretVault, claim: Claim): CredentialSet {
-  return openCredentials(vault, claim.connectionId, claim.version, claim)
+export function openClaim(vault: SecretVault, claim: Claim): OAuthCredentials {
+  return requireOAuth(openCredentials(vault, claim.connectionId, claim.version, claim))
 }
 
 function fromRow({ issuer, subject, ...rest }: ClaimRow): Claim {

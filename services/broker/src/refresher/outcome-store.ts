@@ -1,4 +1,4 @@
-import { type CredentialSet, sealCredentials } from '../connections/credential-set.ts'
+import { type OAuthCredentials, sealCredentials } from '../connections/credential-set.ts'
 import type { Queryable } from '../db/database.ts'
 import { sql } from '../db/sql.ts'
 import type { SecretVault } from '../vault/secret-vault.ts'
@@ -7,7 +7,7 @@ import type { SecretVault } from '../vault/secret-vault.ts'
 export type AttemptKey = { readonly connectionId: string; readonly version: number; readonly leaseEpoch: number }
 
 export type RefreshedToken = {
-  readonly credentials: CredentialSet
+  readonly credentials: OAuthCredentials
   /** Seconds from when the request was sent; null: never expires, as far as anybody said. */
   readonly lifetimeSeconds: number | null
   /** Seconds from when the request was sent; null: never refreshed ahead. */

@@ -1,7 +1,7 @@
 import type { Logger } from '@nexus/service'
 import { type AuditEvent, type Origin, systemOrigin } from '../audit/audit-event.ts'
 import { recordEvent } from '../audit/record-event.ts'
-import type { CredentialSet } from '../connections/credential-set.ts'
+import type { OAuthCredentials } from '../connections/credential-set.ts'
 import { narrowScopes, requireAttention } from '../connections/refresh-effects.ts'
 import type { Database, Queryable } from '../db/database.ts'
 import type { NoticeRecorder } from '../notices/notice-recorder.ts'
@@ -67,7 +67,11 @@ export async function recordRefreshed(
  * not revoked: a revocation could end the newer grant with it (RFC 7009 §2.1). Only where the connection was
  * disconnected is nothing else alive, so that this one is owed a revocation (data.md, Refresh 10).
  */
-async function dropRefused(deps: RecordDeps, facts: AttemptFacts, credentials: CredentialSet): Promise<AttemptResult> {
+async function dropRefused(
+  deps: RecordDeps,
+  facts: AttemptFacts,
+  credentials: OAuthCredentials,
+): Promise<AttemptResult> {
   const state = await selectTokenState(deps.database, facts.connectionId)
   if (state?.status !== 'revoked') {
     // whoever else wrote the next version took the lease for it, or ended ours: this is our own commit, unacknowledged

@@ -1,5 +1,5 @@
-import { toCredentialSet } from '../connections/activate-connection.ts'
-import type { CredentialSet } from '../connections/credential-set.ts'
+import { toOAuthCredentials } from '../connections/activate-connection.ts'
+import type { OAuthCredentials } from '../connections/credential-set.ts'
 import type { TokenGrant } from '../oauth/provider-client.ts'
 import type { Attempt } from './attempt-refresh.ts'
 import type { AttemptResult, Ending } from './attempt-result.ts'
@@ -117,7 +117,7 @@ function mergeGrant(deps: SettleDeps, { opened, credentials }: Attempt, grant: T
   const kept = { ...grant, refreshToken: grant.refreshToken ?? credentials.refreshToken }
   const lifetime = grant.expiresInSeconds ?? opened.provider.defaultExpiresInSeconds
   return {
-    credentials: keepUnrepeated(toCredentialSet(kept, { ...credentials.extra, ...grant.extra }), credentials),
+    credentials: keepUnrepeated(toOAuthCredentials(kept, { ...credentials.extra, ...grant.extra }), credentials),
     lifetimeSeconds: lifetime ?? null,
     refreshAfterSeconds: refreshAfter(lifetime, kept.refreshToken !== undefined, deps.schedule) ?? null,
     grantedScopes: grant.scopes ?? null,
@@ -126,6 +126,6 @@ function mergeGrant(deps: SettleDeps, { opened, credentials }: Attempt, grant: T
   }
 }
 
-function keepUnrepeated(fresh: CredentialSet, old: CredentialSet): CredentialSet {
+function keepUnrepeated(fresh: OAuthCredentials, old: OAuthCredentials): OAuthCredentials {
   return { ...fresh, scope: fresh.scope ?? old.scope, idToken: fresh.idToken ?? old.idToken }
 }

@@ -1,10 +1,11 @@
-import type { CredentialPayload } from '@nexus/contracts'
+import type { CredentialPayload, StaticCredentialPayload } from '@nexus/contracts'
 
 /**
  * The payload's schema names its fields and so drops a refresh token beside them, but `extra` holds whatever a profile
  * keeps of a provider's answer: there, names that can only mean a master secret are dropped at any depth (V5).
  */
 export function withoutMasterSecrets(payload: CredentialPayload): CredentialPayload {
+  if (isStatic(payload)) return payload
   const { extra, credentials } = payload
   if (extra === undefined && credentials.extra === undefined) return payload
   return {
@@ -15,6 +16,11 @@ export function withoutMasterSecrets(payload: CredentialPayload): CredentialPayl
       ...(credentials.extra === undefined ? {} : { extra: cleanObject(credentials.extra) }),
     },
   }
+}
+
+/** The fields of what was typed in are those of its profile, which names none like a master secret. */
+function isStatic(payload: CredentialPayload): payload is StaticCredentialPayload {
+  return payload.strategy.type !== 'oauth2'
 }
 
 const masterSecretName = /refresh[_-]?token|client[_-]?secret/i

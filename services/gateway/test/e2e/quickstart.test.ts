@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import type { CredentialPayload } from '@nexus/contracts'
+import type { OAuthCredentialPayload } from '@nexus/contracts'
 import { type Service, createBrowser, spawnService } from '@nexus/testing'
 import { expect, onTestFinished, test } from 'vitest'
 
@@ -51,7 +51,7 @@ test('npm start: click the link, log in, fetch the token; a second run still has
   const page = await createBrowser({ person: { name: 'Ada' } }).open(facts.connect_url)
   expect(page.url.origin).toBe(facts.gateway)
   expect(page.status).toBe(200)
-  const token = await fetchJson<CredentialPayload>(facts.token_url)
+  const token = await fetchJson<OAuthCredentialPayload>(facts.token_url)
   expect(token).toMatchObject({ status: 200, body: { token_type: 'Bearer', provider: facts.provider } })
 
   const second = spawnService({
@@ -69,7 +69,10 @@ test('npm start: click the link, log in, fetch the token; a second run still has
   expect(again.facts.connection_id).not.toBe(facts.connection_id)
   const status = await fetchJson(`${facts.gateway}/v1/check-connection/${facts.connection_id}`)
   expect(status.body).toMatchObject({ status: 'active' })
-  const refreshed = await fetchJson<CredentialPayload>(`${facts.gateway}/v1/refresh/${facts.connection_id}`, 'POST')
+  const refreshed = await fetchJson<OAuthCredentialPayload>(
+    `${facts.gateway}/v1/refresh/${facts.connection_id}`,
+    'POST',
+  )
   expect(refreshed.status).toBe(200)
   expect(refreshed.body.access_token).not.toBe(token.body.access_token)
 

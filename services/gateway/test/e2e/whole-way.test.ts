@@ -1,4 +1,4 @@
-import type { CredentialPayload } from '@nexus/contracts'
+import type { OAuthCredentialPayload } from '@nexus/contracts'
 import { type Browser, answers, createBrowser, startDemoProvider, startScriptedProvider } from '@nexus/testing'
 import { expect } from 'vitest'
 import { appUrl, clientId, clientSecret, isApp, type startNexus, test } from './nexus.ts'
@@ -17,7 +17,7 @@ async function connect(nexus: Nexus, browser: Browser, provider: string) {
     connectionId: connection_id,
     arrived,
     status,
-    token: await nexus.call<CredentialPayload>(`/v1/token/${connection_id}`),
+    token: await nexus.call<OAuthCredentialPayload>(`/v1/token/${connection_id}`),
   }
 }
 
@@ -44,10 +44,10 @@ test('an agent connects an account at a certified OpenID provider and fetches, t
   const userInfo = await fetch(`${demo.issuer}/me`, { headers: { authorization: `Bearer ${token.body.access_token}` } })
   expect(await userInfo.json()).toMatchObject({ sub: 'ada' })
 
-  const refreshed = await nexus.call<CredentialPayload>(`/v1/refresh/${connectionId}`, {})
+  const refreshed = await nexus.call<OAuthCredentialPayload>(`/v1/refresh/${connectionId}`, {})
   expect(refreshed.status).toBe(200)
   expect(refreshed.body.access_token).not.toBe(token.body.access_token)
-  expect((await nexus.call<CredentialPayload>(`/v1/token/${connectionId}`)).body.access_token).toBe(
+  expect((await nexus.call<OAuthCredentialPayload>(`/v1/token/${connectionId}`)).body.access_token).toBe(
     refreshed.body.access_token,
   )
 })
@@ -136,7 +136,7 @@ test.for(variations)(
     const { connectionId, arrived, token } = await connect(nexus, createBrowser(), name)
     expect(arrived).toMatchObject({ status: 'success' })
     expect(token.status).toBe(200)
-    const first = await nexus.call<CredentialPayload>(`/v1/refresh/${connectionId}`, {})
+    const first = await nexus.call<OAuthCredentialPayload>(`/v1/refresh/${connectionId}`, {})
     expect(first.status).toBe(200)
     expect(first.body.access_token).not.toBe(token.body.access_token)
     expect(provider.counts().supersededPresentations).toBe(0)

@@ -1,0 +1,90 @@
+import type { CredentialValue } from '@nexus/contracts'
+import type { Origin } from '../audit/audit-event.ts'
+import { recordEvent } from '../audit/record-event.ts'
+import { fromTypedCredentials } from '../connections/activate-connection.ts'
+import { retryWhileAway } from '../db/retry-while-away.ts'
+import type { CredentialFault } from '../providers/credential-schema.ts'
+import { checkCredentials } from '../providers/check-credentials.ts'
+import { findProviderById } from '../providers/list-providers.ts'
+import { type StaticProvider, isStatic } from '../providers/provider.ts'
+import type { RedirectUriSettings } from '../providers/redirect-uri.ts'
+import { type AttemptState, acceptAttempt } from './attempt-store.ts'
+import { aboutOf, noteRetry } from './handshake-outcome.ts'
+import { digestProfile } from './profile-digest.ts'
+import { type StoreGrantDeps, storeGrant } from './store-grant.ts'
+
+export type Credentials = Readonly<Record<string, CredentialValue>>
+
+/**
+ * Tries credentials where the profile says. `unknown`: the provider could not be asked, or said neither yes nor no.
+ * It never throws for what the provider does.
+ */
+export type TryCredentials = (provider: StaticProvider, credentials: Credentials) => Promise<TryOutcome>
+
+export type TryOutcome = 'accepted' | 'refused' | 'unknown'
+
+export type CaptureDeps = StoreGrantDeps & {
+  readonly redirectUri: RedirectUriSettings
+  readonly tryCredentials: TryCredentials
+}
+
+export type CaptureOutcome =
+  | { readonly kind: 'captured' }
+  /** They do not fit the schema; what is wrong, field by field. */
+  | { readonly kind: 'faulty'; readonly provider: StaticProvider; readonly faults: readonly CredentialFault[] }
+  /** The provider does not accept them, or must be asked and cannot be. They may be typed in again. */
+  | { readonly kind: 'not_accepted' | 'not_verifiable'; readonly provider: StaticProvider }
+  /** Nothing can be captured here any more. */
+  | { readonly kind: 'expired' | 'already_completed' }
+
+// nothing was used up yet, so whoever waits need not wait for long
+const acceptForMs = 5_000
+
+/**
+ * Takes what a person typed in: checks it against the profile's schema, tries it at the provider, and puts it into the
+ * vault. Only the last uses the link up, so a typing error costs nothing; and of any number that arrive at once, one is
+ * stored (H2).
+ * @param typed - as it came, unchecked. It is never logged, recorded or answered.
+ * @throws AppError `unavailable`, `vault_integrity`, `key_unavailable`
+ */
+export async function captureCredential(
+  deps: CaptureDeps,
+  bound: { readonly attempt: AttemptState; readonly origin: Origin },
+  typed: Readonly<Record<string, unknown>>,
+): Promise<CaptureOutcome> {
+  const { attempt } = bound
+  if (attempt.isConsumed) return { kind: 'already_completed' }
+  const provider = attempt.isProfileRemoved ? undefined : await findProviderById(deps.database, attempt.providerId)
+  if (attempt.isExpired || provider === undefined || !isStatic(provider)) return { kind: 'expired' }
+  if (!digestProfile(provider, deps.redirectUri).equals(attempt.profileDigest)) return { kind: 'expired' }
+
+  const checked = checkCredentials(provider, typed)
+  if (checked.kind === 'faulty') return { kind: 'faulty', provider, faults: checked.faults }
+  const tried = await deps.tryCredentials(provider, checked.credentials)
+  if (tried === 'refused' || (tried === 'unknown' && provider.verify === 'required')) {
+    const kind = tried === 'refused' ? 'not_accepted' : 'not_verifiable'
+    await recordEvent(deps.database, deps.createId(), { event: 'credential_refused', outcome: kind, ...aboutOf(bound) })
+    return { kind, provider }
+  }
+  return keep(deps, bound, provider, checked.credentials)
+}
+
+async function keep(
+  deps: CaptureDeps,
+  bound: { readonly attempt: AttemptState; readonly origin: Origin },
+  provider: StaticProvider,
+  values: Credentials,
+): Promise<CaptureOutcome> {
+  const { attempt, origin } = bound
+  const acceptanceId = deps.createId()
+  const isAccepted = await retryWhileAway(() => acceptAttempt(deps.database, attempt, acceptanceId), {
+    forMs: acceptForMs,
+    onRetry: noteRetry(deps, bound, 'an attempt waits to be accepted'),
+  })
+  if (!isAccepted) return { kind: 'already_completed' }
+  const { connectionId, metadata } = attempt
+  const connection = fromTypedCredentials({ connectionId, provider, metadata, values })
+  const accepted = { attempt: { ...attempt, acceptanceId }, origin }
+  const isStored = await storeGrant(deps, accepted, { connection, tokens: undefined })
+  return { kind: isStored ? 'captured' : 'already_completed' }
+}
