@@ -60,6 +60,7 @@ const signatureAlgorithm = z.enum([
 const optionalFields = {
   aliases: z.array(alias).max(20).optional().describe('Other names, found case-insensitively'),
   zones: z.array(zoneName).max(100).optional().describe('Zones that may start handshakes; none means all'),
+  display_name: line(80).optional().describe('As people know it, for the pages they meet (the name)'),
   description: line(1000).optional(),
   category: line(64).optional(),
   auth_type: authType.optional().describe('oauth2 (the default), or the kind of static credential'),

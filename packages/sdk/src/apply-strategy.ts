@@ -99,7 +99,8 @@ function applyQueryParam(
   const url = new URL(request.url)
   // two of them, and it is the API's mood which one counts
   if (url.searchParams.has(name)) throw refuse('the URL has this query parameter already', name)
-  const pair = `${encodeURIComponent(name)}=${encodeURIComponent(value.toWellFormed())}`
+  // a space as %20: a plus is a plus to some
+  const pair = new URLSearchParams({ [name]: value }).toString().replaceAll('+', '%20')
   // not by searchParams, which would write everything else in the query anew
   url.search = url.search === '' ? pair : `${url.search}&${pair}`
   return new Request(url, request)

@@ -90,10 +90,15 @@ test('reconnect asks for a link of the same connection', async () => {
 test('completeConnection shows the admin key and is sent once, whatever happens', async () => {
   await using nexus = await startScriptedNexus()
   const away = { status: 503, headers: { 'retry-after': '1' }, body: errorBody('unavailable') }
-  nexus.answer('/v1/complete-connection', { body: { status: 'active' } }, away, (response) => response.destroy())
+  nexus.answer(
+    '/v1/complete-connection',
+    { body: { connection_id: id, status: 'active', provider: 'acme' } },
+    away,
+    (response) => response.destroy(),
+  )
   const client = createTestClient({ baseUrl: nexus.url })
   const completion = { connectionId: id, completionCode: 'code', userId: 'u-1', adminKey: 'admin-key' }
-  expect(await client.completeConnection(completion)).toBeUndefined()
+  expect(await client.completeConnection(completion)).toEqual({ connectionId: id, status: 'active', provider: 'acme' })
   await expect(client.completeConnection(completion)).rejects.toMatchObject({
     code: 'unavailable',
     retryAfterSeconds: 1,

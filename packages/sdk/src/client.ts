@@ -5,6 +5,7 @@ import { createCredentialCache } from './credential-cache.ts'
 import type { Answer } from './read-answer.ts'
 import type {
   CheckedConnection,
+  CompletedConnection,
   ConnectionRequest,
   ConnectionRequested,
   Credential,
@@ -15,6 +16,7 @@ import type {
 import { type WaitOptions, waitForActive } from './wait-for-active.ts'
 import {
   readChecked,
+  readCompleted,
   readCredential,
   readDisconnected,
   readProviders,
@@ -73,7 +75,7 @@ export type NexusClient = {
   /** The providers an account can be connected at. */
   listProviders(options?: CallOptions): Promise<readonly Provider[]>
   /** Activates a connection that was asked for with `completion: 'app'`. Sent once: the code is used up by it. */
-  completeConnection(completion: Completion, options?: CallOptions): Promise<void>
+  completeConnection(completion: Completion, options?: CallOptions): Promise<CompletedConnection>
   /** `fetch` with the credential of a connection. */
   createAuthorizedFetch(connectionId: string, options?: AuthorizedFetchOptions): AuthorizedFetch
 }
@@ -134,13 +136,19 @@ async function askForLink(
   return readRequested(await call({ method: 'POST', path, body, headers, repeat: 'safe', ...signalOf(options) }))
 }
 
-async function complete(call: CallFunction, completion: Completion, options: CallOptions | undefined): Promise<void> {
+async function complete(
+  call: CallFunction,
+  completion: Completion,
+  options: CallOptions | undefined,
+): Promise<CompletedConnection> {
   const { connectionId, completionCode, userId, adminKey } = completion
   const body = { connection_id: connectionId, completion_code: completionCode, user_id: userId }
   const headers = { 'x-api-key': adminKey }
   const path = 'v1/complete-connection'
   // it exchanges the code at the provider, so it may take as long as a refresh
-  await call({ method: 'POST', path, body, headers, repeat: 'never', patience: 'refresh', ...signalOf(options) })
+  return readCompleted(
+    await call({ method: 'POST', path, body, headers, repeat: 'never', patience: 'refresh', ...signalOf(options) }),
+  )
 }
 
 function pathOf(operation: string, id: string): string {

@@ -1,11 +1,14 @@
 // The SDK is published without @nexus/contracts, so it has types of its own. Here the compiler compares them.
 import {
+  type ConnectionCompleted as WireCompleted,
   type ConnectionRequest as WireRequest,
   type ConnectionRequested as WireRequested,
   type Disconnected as WireDisconnected,
   type ReconnectRequest as WireReconnect,
   type checkedConnection,
-  type credentialPayload,
+  type OAuthCredentialPayload,
+  type StaticCredentialPayload,
+  type strategyType,
   type providerMetadata,
   errorCodes,
 } from '@nexus/contracts'
@@ -14,10 +17,12 @@ import { expect, expectTypeOf, test } from 'vitest'
 import { serverErrorCodes } from './errors.ts'
 import type {
   CheckedConnection,
+  CompletedConnection,
   ConnectionRequest,
   ConnectionRequested,
   Disconnected,
   OAuthCredential,
+  StaticCredential,
   Provider,
   ReconnectRequest,
 } from './types.ts'
@@ -48,6 +53,7 @@ test('what is asked for is what the contract takes', () => {
 test('what is answered is what the contract gives', () => {
   expectTypeOf<CamelKeys<WireRequested>>().toEqualTypeOf<keyof ConnectionRequested>()
   expectTypeOf<CamelKeys<WireDisconnected>>().toEqualTypeOf<keyof Disconnected>()
+  expectTypeOf<CamelKeys<WireCompleted>>().toEqualTypeOf<keyof CompletedConnection>()
   expectTypeOf<WireDisconnected['revocation']>().toEqualTypeOf<Disconnected['revocation']>()
   type WireChecked = (typeof checkedConnection)['_output']
   expectTypeOf<CamelKeys<WireChecked>>().toEqualTypeOf<keyof CheckedConnection>()
@@ -56,9 +62,20 @@ test('what is answered is what the contract gives', () => {
   expectTypeOf<CamelKeys<WireProvider>>().toEqualTypeOf<Exclude<keyof Provider, 'name' | 'authType'>>()
 })
 
-test('a credential has the fields of the contract', () => {
-  type WirePayload = (typeof credentialPayload)['_output']
-  expectTypeOf<WirePayload['credentials']>().toExtend<OAuthCredential['credentials']>()
-  expectTypeOf<keyof WirePayload['credentials']>().toEqualTypeOf<keyof OAuthCredential['credentials']>()
-  expectTypeOf<WirePayload['strategy']>().toExtend<OAuthCredential['strategy']>()
+test('an OAuth token has the fields of the contract', () => {
+  type Wire = OAuthCredentialPayload
+  expectTypeOf<Wire['credentials']>().toExtend<OAuthCredential['credentials']>()
+  expectTypeOf<keyof Wire['credentials']>().toEqualTypeOf<keyof OAuthCredential['credentials']>()
+  expectTypeOf<Wire['strategy']>().toEqualTypeOf<{ type: 'oauth2' }>()
+})
+
+test('a static credential has the fields and the strategies of the contract', () => {
+  expectTypeOf<keyof StaticCredentialPayload>().toEqualTypeOf<
+    Exclude<keyof StaticCredential, 'accessToken' | 'expiresIn'>
+  >()
+  expectTypeOf<StaticCredentialPayload['credentials']>().toExtend<StaticCredential['credentials']>()
+  expectTypeOf<(typeof strategyType)['_output']>().toEqualTypeOf<
+    // another name of `header`, by which no answer calls it
+    Exclude<StaticCredential['strategy']['type'], 'api_key'>
+  >()
 })

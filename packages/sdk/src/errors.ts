@@ -21,6 +21,7 @@ export const serverErrorCodes = [
   'attention_required',
   'already_completed',
   'account_mismatch',
+  'completion_refused',
   'link_expired',
   'body_too_large',
   'unsupported_media_type',

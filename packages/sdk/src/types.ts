@@ -10,23 +10,28 @@ export type ProviderChoice =
   | { readonly providerName: string; readonly providerId?: undefined }
   | { readonly providerId: string; readonly providerName?: undefined }
 
-export type ConnectionRequest = ProviderChoice & {
-  /** Whose account it is, as your app knows the person. */
-  readonly userId: string
-  /** A subset of the profile's; none: all of them. */
-  readonly scopes?: readonly string[] | undefined
-  /** Where the person goes afterwards; none: a page that says all is done. */
-  readonly returnUrl?: string | undefined
-  /** Notes of yours on the connection, given back as they are. */
-  readonly metadata?: Readonly<Record<string, unknown>> | undefined
-  readonly zone?: string | undefined
+/** What the person meets on the way. */
+type Pages = {
   /** Show who asks for what before the person goes to the provider. */
   readonly confirm?: boolean | undefined
-  /** `app`: the connection is complete only when your server has called `completeConnection`. */
+  /** `app`: nothing is connected until your server has called `completeConnection`. Needs `returnUrl`. */
   readonly completion?: 'app' | undefined
 }
 
-export type ReconnectRequest = {
+export type ConnectionRequest = ProviderChoice &
+  Pages & {
+    /** Whose account it is, as your app knows the person. */
+    readonly userId: string
+    /** A subset of the profile's; none: all of them. */
+    readonly scopes?: readonly string[] | undefined
+    /** Where the person goes afterwards; none: a page that says all is done. */
+    readonly returnUrl?: string | undefined
+    /** Notes of yours on the connection, given back as they are. */
+    readonly metadata?: Readonly<Record<string, unknown>> | undefined
+    readonly zone?: string | undefined
+  }
+
+export type ReconnectRequest = Pages & {
   /** A subset of the profile's; none: those the connection has. */
   readonly scopes?: readonly string[] | undefined
   readonly returnUrl?: string | undefined
@@ -50,6 +55,12 @@ export type ConnectionRequested = {
 export type CheckedConnection = {
   readonly status: ConnectionStatus
   readonly statusReason: string | null
+}
+
+export type CompletedConnection = {
+  readonly connectionId: string
+  readonly status: 'active'
+  readonly provider: string
 }
 
 export type Disconnected = {

@@ -1,6 +1,7 @@
 import { type Answer, listOf, objectOf, oneOfTexts, textOf, textOrNull } from './read-answer.ts'
 import type {
   CheckedConnection,
+  CompletedConnection,
   ConnectionRequest,
   ConnectionRequested,
   ConnectionStatus,
@@ -33,6 +34,8 @@ export function toReconnectBody(request: ReconnectRequest) {
     return_url: request.returnUrl,
     metadata: request.metadata,
     allow_account_change: request.allowAccountChange,
+    confirm: request.confirm,
+    completion: request.completion,
   }
 }
 
@@ -58,6 +61,14 @@ const statuses: readonly ConnectionStatus[] = [
 
 export function readChecked(answer: Answer): CheckedConnection {
   return { status: oneOfTexts(answer, 'status', statuses), statusReason: textOrNull(answer, 'status_reason') }
+}
+
+export function readCompleted(answer: Answer): CompletedConnection {
+  return {
+    connectionId: textOf(answer, 'connection_id'),
+    status: oneOfTexts(answer, 'status', ['active']),
+    provider: textOf(answer, 'provider'),
+  }
 }
 
 export function readDisconnected(answer: Answer): Disconnected {

@@ -261,5 +261,5 @@ test('the service may know the page better than the code does', async () => {
     pageKindOf: (error) => (error.code === 'invalid_state' ? 'wrong-browser' : undefined),
   })
   failWith(new AppError('invalid_state', 'no cookie'))
-  expect((await app.inject('/auth/fail')).body).toContain('Please finish in the browser you started in')
+  expect((await app.inject('/auth/fail')).body).toContain('This is not the browser you started in')
 })

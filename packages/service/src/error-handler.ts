@@ -1,7 +1,7 @@
 import { statusByCode, type ErrorBody, type ErrorCode } from '@nexus/contracts'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { AppError, isAppError } from './app-error.ts'
-import { problemPage, sendPage } from './pages.ts'
+import { type Brand, problemPage, sendPage } from './pages.ts'
 import type { PageKind } from './page-texts.ts'
 import { setSecurityHeaders } from './security-headers.ts'
 import { internalError, translateError } from './translate-error.ts'
@@ -12,6 +12,8 @@ export type ErrorHandlerOptions = {
   readonly translate?: (error: unknown) => AppError | undefined
   /** The page for a failure on a page route, where the service knows better than the code alone tells. */
   readonly pageKindOf?: (error: AppError, request: FastifyRequest) => PageKind | undefined
+  /** Whose pages the failures look like. */
+  readonly brand?: () => Brand
 }
 
 /** The only place where a code becomes an HTTP status: JSON for programs, a page for browsers below `/auth/`. */
@@ -39,7 +41,7 @@ export function answerError(
   }
   if (wantsPage(request)) {
     const kind = options.pageKindOf?.(error, request) ?? pageKindByStatus(error, status)
-    return sendPage(reply, status, problemPage(kind, { requestId: request.id }))
+    return sendPage(reply, status, problemPage(kind, { requestId: request.id, brand: options.brand?.() }))
   }
   const challenge = bearerChallenges[error.code]
   if (challenge !== undefined) reply.header('www-authenticate', challenge)

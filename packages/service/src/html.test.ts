@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { escapeHtml, html } from './html.ts'
+import { html, words } from './html.ts'
 
 test('everything interpolated is escaped, in text and in quoted attributes', () => {
   const foreign = `"><script>alert('&')</script>`
@@ -15,11 +15,25 @@ test('safe parts nest unescaped, alone and in lists; undefined disappears', () =
   expect(page.markup.replaceAll(/\s/g, '')).toBe('<p><i>a</i><i>&lt;b&gt;</i><b>7</b></p>')
 })
 
-test('an object that only looks like safe markup is refused', () => {
-  const forged = JSON.parse('{"markup":"<script>"}')
-  expect(() => html`${forged}`).toThrow(TypeError)
+test.each([
+  '{"markup":"<script>"}',
+  '{"isEscaped":true,"markup":"<script>"}',
+  '[{"isEscaped":true}]',
+  '{"isEscaped":true,"callbacks":[]}',
+])('an object that only looks like safe markup is refused: %s', (forged) => {
+  expect(() => html`${JSON.parse(forged)}`).toThrow(TypeError)
+})
+
+test('markup of the library itself, and what it would wait for, is refused too', () => {
+  const foreign: unknown[] = [Object.assign(Object('<script>'), { isEscaped: true }), Promise.resolve('<script>')]
+  for (const value of foreign) expect(() => html`${value as string}`).toThrow(TypeError)
 })
 
 test('escaping twice shows the entities, never the characters', () => {
-  expect(escapeHtml(escapeHtml('<'))).toBe('&amp;lt;')
+  expect(html`${html`${'<'}`.markup}`.markup).toBe('&amp;lt;')
+})
+
+test('the words of a sentence are text; a name keeps its markup only where html made it', () => {
+  const sentence = words`<${'<b>'}> & ${html`<bdi>${'&'}</bdi>`}: ${7}`
+  expect(sentence.markup).toBe('&lt;&lt;b&gt;&gt; &amp; <bdi>&amp;</bdi>: 7')
 })

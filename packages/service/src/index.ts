@@ -4,14 +4,23 @@ export type { ConnectionLimits } from './connection-limit.ts'
 export { createServer, type ServerOptions, type ServerTimeouts } from './create-server.ts'
 export type { ErrorHandlerOptions } from './error-handler.ts'
 export { registerHealth, type HealthOptions, type Readiness } from './health.ts'
-export type { SafeHtml } from './html.ts'
 export { parseJson } from './json-body.ts'
+export { html, type SafeHtml } from './html.ts'
 export { createLogger, type Logger, type LoggerOptions, type LogLevel } from './logger.ts'
 export { createMetrics, renderMetrics, type Metrics } from './metrics.ts'
 export { buildOpenApi, registerOpenApi, type OpenApiInfo, type SecurityScheme } from './openapi.ts'
-export type { PageKind, PageText, PageTexts } from './page-texts.ts'
-export { pageStylesheet, pageStylesheetPath } from './page-stylesheet.ts'
-export { problemPage, sendPage, type ProblemPageOptions } from './pages.ts'
+export { brandStylesheetPath, logoPath, pageScriptPath, pageStylesheetPath } from './page-assets.ts'
+export { pageScript } from './page-script.ts'
+export { pagePalettes, pageStylesheet } from './page-stylesheet.ts'
+export {
+  englishTexts,
+  type FaultTexts,
+  type FormTexts,
+  type PageKind,
+  type PageText,
+  type PageTexts,
+} from './page-texts.ts'
+export { problemPage, renderPage, sendPage, type Brand, type ProblemPageOptions } from './pages.ts'
 export {
   createRateLimiter,
   rateLimitKey,

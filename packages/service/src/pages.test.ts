@@ -1,15 +1,19 @@
+import { Script } from 'node:vm'
 import { expect, test } from 'vitest'
 import { createServer } from './create-server.ts'
 import { html } from './html.ts'
 import { createLogger } from './logger.ts'
-import { pageStylesheet, pageStylesheetPath } from './page-stylesheet.ts'
+import { brandStylesheetPath, logoPath, pageScriptPath, pageStylesheetPath } from './page-assets.ts'
+import { pageScript } from './page-script.ts'
+import { pageStylesheet } from './page-stylesheet.ts'
 import { englishTexts, type PageKind } from './page-texts.ts'
-import { problemPage, renderPage, sendPage } from './pages.ts'
+import { type Brand, problemPage, renderPage, sendPage } from './pages.ts'
 
 const logger = createLogger({ level: 'silent', service: 'test' })
 const kinds: readonly PageKind[] = [
   'invalid-link',
   'expired-link',
+  'expired-page',
   'wrong-browser',
   'already-completed',
   'not-allowed',
@@ -25,8 +29,30 @@ test.each(kinds)('the page %s says what happened and what to do next, and needs 
   const text = englishTexts.pages[kind]
   for (const words of [text.title, text.heading, text.happened, text.next, 'abcdefgh']) expect(markup).toContain(words)
   expect(markup).toMatch(/^<!doctype html>/)
-  expect(markup).not.toMatch(/<script|style=|onclick|https?:/)
-  expect(markup).toContain(pageStylesheetPath)
+  expect(loadedBy(markup)).toEqual([pageStylesheetPath, brandStylesheetPath, pageScriptPath])
+  expect(markup).not.toMatch(/<script>|<style|style=|\son\w+=|https?:/)
+})
+
+/** Whatever a page names to be fetched or opened. */
+function loadedBy(markup: string): readonly (string | undefined)[] {
+  return [...markup.matchAll(/(?:src|href|action)="([^"]*)"/g)].map(([, url]) => url)
+}
+
+test("the app's logo stands above, with its name for those who cannot see it; without one the name itself", () => {
+  const appName = '<Acme> & "Co"'
+  const escaped = '&lt;Acme&gt; &amp; &quot;Co&quot;'
+  const page = (brand: Brand) => problemPage('completed', { brand }).markup
+  expect(page({ appName, hasLogo: true })).toContain(`<img src="${logoPath}" alt="${escaped}" />`)
+  expect(page({ appName: undefined, hasLogo: true })).toContain(`<img src="${logoPath}" alt="" />`)
+  expect(page({ appName, hasLogo: false })).toContain(`<bdi>${escaped}</bdi>`)
+  expect(page({ appName: undefined, hasLogo: false })).not.toContain('class="brand"')
+})
+
+test('where the link is in hand, a page offers to open it again', () => {
+  const { markup } = problemPage('wrong-browser', { openAgain: '/auth/connect/abc' })
+  expect(markup).toContain(`<a class="button" href="/auth/connect/abc">${englishTexts.connect.openAgain}</a>`)
+  expect(markup).toContain(englishTexts.pages['wrong-browser'].nextWithLink)
+  expect(problemPage('wrong-browser').markup).not.toContain('<a ')
 })
 
 test('foreign words in a page are shown, never run', () => {
@@ -46,6 +72,13 @@ test('the stylesheet fetches nothing and knows dark mode', () => {
   expect(pageStylesheet).toContain('prefers-color-scheme: dark')
   expect(pageStylesheet).toContain(':focus-visible')
   expect(pageStylesheet).not.toMatch(/[^-](left|right|width):/)
+})
+
+test('the script is one that parses, and makes no markup, no request and no code of its own', () => {
+  expect(() => new Script(pageScript)).not.toThrow()
+  expect(pageScript).not.toMatch(
+    /innerHTML|insertAdjacent|document\.write|eval|Function|fetch|XMLHttp|import|cookie|Storage/,
+  )
 })
 
 test.each([
@@ -69,7 +102,7 @@ test.each([
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
     'content-security-policy':
-      "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+      "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
   })
 })
 

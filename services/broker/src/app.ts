@@ -10,6 +10,7 @@ import {
 } from '@nexus/service'
 import type { RecordDenial } from './audit/record-denial.ts'
 import { registerAuditRoutes } from './audit/routes.ts'
+import { type ConnectRouteDeps, registerConnectRoutes } from './connect/routes.ts'
 import { type ConnectionRouteDeps, registerConnectionRoutes } from './connections/routes.ts'
 import { pageKindOf, translateBrokerError } from './errors.ts'
 import { type CaptureRouteDeps, registerCaptureRoutes } from './handshake/capture-routes.ts'
@@ -23,6 +24,7 @@ import { type ProviderRouteDeps, registerProviderRoutes } from './providers/rout
 export type BrokerDeps = ProviderRouteDeps &
   HandshakeRouteDeps &
   CaptureRouteDeps &
+  ConnectRouteDeps &
   ConnectionRouteDeps &
   ReadinessDeps & {
     readonly logger: Logger
@@ -37,7 +39,7 @@ export async function buildApp(deps: BrokerDeps): Promise<ZodApp> {
   const app = createServer({
     logger,
     metrics,
-    errors: { translate: translateBrokerError, pageKindOf },
+    errors: { translate: translateBrokerError, pageKindOf, brand: deps.brand },
     connections: { isShared: (address) => deps.callers.trustedProxies.contains(address) },
   })
   installAuthentication(app, deps.callers, deps.recordDenial)
@@ -54,6 +56,7 @@ export async function buildApp(deps: BrokerDeps): Promise<ZodApp> {
   registerProviderRoutes(app, deps)
   registerHandshakeRoutes(app, deps)
   registerCaptureRoutes(app, deps)
+  registerConnectRoutes(app, deps)
   registerConnectionRoutes(app, deps)
   registerAuditRoutes(app, deps.database)
   registerOperations(app, metrics)

@@ -8,6 +8,7 @@ import { createDenialRecorder } from './audit/record-denial.ts'
 import { recordEvent } from './audit/record-event.ts'
 import { type Host, composeHousekeeping, composeSending } from './compose-background.ts'
 import type { BrokerConfig } from './config.ts'
+import { composeBranding } from './connect/compose-branding.ts'
 import { createLastUsed } from './connections/last-used.ts'
 import { createTokenReader } from './connections/read-token.ts'
 import type { Database } from './db/database.ts'
@@ -83,6 +84,7 @@ export async function composeBroker(
     }),
     assertUrlAllowed: outbound.assertUrlAllowed,
     tryCredentials: createTrial({ fetch: outbound.fetch, logger }),
+    ...composeBranding(config, { ...shared, fetch: outbound.fetch }),
     redirectUri: { baseUrl: config.BASE_URL, redirectPath: config.REDIRECT_PATH },
     returnDomains: config.ALLOWED_RETURN_DOMAINS,
     linkTtlSeconds: config.CONNECT_LINK_TTL_SECONDS,

@@ -5,7 +5,10 @@ import { collectRoutes, listRoutes } from './route-list.ts'
 
 /** A new route belongs here, or needs a credential. */
 const publicRoutes = [
+  'GET /auth/assets/brand.css',
+  'GET /auth/assets/logo',
   'GET /auth/assets/page.css',
+  'GET /auth/assets/page.js',
   'GET /auth/callback',
   'GET /auth/callback/:provider',
   'GET /auth/capture-schema',
@@ -15,6 +18,7 @@ const publicRoutes = [
   'POST /auth/callback',
   'POST /auth/callback/:provider',
   'POST /auth/capture-credential',
+  'POST /auth/connect/:ticket',
 ]
 
 const agentRoutes = [

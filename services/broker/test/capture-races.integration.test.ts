@@ -10,7 +10,7 @@ import {
   triedAt,
 } from './capture-scene.ts'
 import { waitForBlocked, whileLocked } from './database-tools.ts'
-import { auditOf, connectionOf, holdHandshake, test } from './handshake-scene.ts'
+import { auditOf, connectionOf, holdHandshake, send, test } from './handshake-scene.ts'
 import { requestConnection, startTestBroker } from './harness.ts'
 import { everythingOf, requestReconnect, setStatus } from './reconnect-scene.ts'
 
@@ -106,7 +106,7 @@ test('the form is no oracle: a link has 20 tries at the provider, over all Broke
 }) => {
   await using other = await startTestBroker(database, { env: unlimited })
   const api = await startApi()
-  const { state, connection_id } = await requestStatic(broker, triedAt(api))
+  const { state, connection_id, authUrl } = await requestStatic(broker, triedAt(api))
   const letGo = api.hold()
   const flood = Array.from({ length: 30 }, (_, index) =>
     capture(index % 2 === 0 ? broker : other, state, { api_key: `stolen-key-${index}` }),
@@ -120,6 +120,8 @@ test('the form is no oracle: a link has 20 tries at the provider, over all Broke
 
   expect(await capture(other, state)).toMatchObject({ status: 410, body: { code: 'link_expired' } })
   expect(api.requests, 'the right key is not asked about either').toHaveLength(20)
+  expect((await readSchema(other, state)).status).toBe(410)
+  expect((await send(authUrl)).status, 'the page of the link is no other way').toBe(410)
   expect(await auditOf(broker, connection_id)).toContain('credential_refused too_many_tries')
   // nobody failed the connection: a new link has tries of its own (H11)
   expect(await connectionOf(broker, connection_id)).toMatchObject({ status: 'pending' })

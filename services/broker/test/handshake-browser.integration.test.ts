@@ -70,7 +70,7 @@ test.for(wrongCookies)('[H4] %s: the callback goes no further and changes nothin
   const [journey, other] = [await travel(broker, provider), await travel(broker, provider)]
   const arrival = await send(journey.callback, { cookie: wrong(journey, other) })
   expect(arrival).toMatchObject({ status: 403, location: undefined })
-  expect(arrival.text).toContain('in the browser you started in')
+  expect(arrival.text).toContain('not the browser you started in')
   expect(arrival.headers.has('set-cookie')).toBe(false)
 
   expect(provider.requestsTo('token')).toEqual([])

@@ -11,6 +11,7 @@ export function makeOAuthProvider(change: OAuthProviderChange = {}): OAuthProvid
     name: 'scripted',
     aliases: [],
     zones: [],
+    displayName: 'test',
     description: undefined,
     category: undefined,
     issuer: undefined,

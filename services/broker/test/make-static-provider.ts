@@ -8,6 +8,7 @@ export function makeStaticProvider(change: Partial<StaticProvider> = {}): Static
     name: 'keyed',
     aliases: [],
     zones: [],
+    displayName: 'Keyed',
     description: undefined,
     category: undefined,
     scopes: [],

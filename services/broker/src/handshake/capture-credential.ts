@@ -42,12 +42,6 @@ export type CaptureOutcome =
 // nothing was used up yet, so whoever waits need not wait for long
 const acceptForMs = 5_000
 
-/**
- * Of a link, at the provider. Nobody mistypes so often; whoever wants to know which of many stolen keys work would.
- * No clock gives them back: a person who is out of tries gets a new link from the app.
- */
-const mostTries = 20
-
 type Bound = { readonly attempt: AttemptState; readonly origin: Origin }
 
 /**
@@ -75,7 +69,7 @@ export async function captureCredential(
     return refuse(deps, bound, 'invalid_credentials', { kind: 'faulty', provider, faults: checked.faults })
   }
   const isAsked = findTrialUrl(provider) !== undefined
-  if (isAsked && !(await takeTry(deps.database, attempt.handshakeId, mostTries))) {
+  if (isAsked && !(await takeTry(deps.database, attempt.handshakeId))) {
     return refuse(deps, bound, 'too_many_tries', { kind: 'expired' })
   }
   const tried = isAsked ? await deps.tryCredentials(provider, checked.credentials) : 'unknown'

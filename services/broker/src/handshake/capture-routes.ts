@@ -8,7 +8,7 @@ import {
   errorBody,
   noQuery,
 } from '@nexus/contracts'
-import { type ZodApp, problemPage, sendPage } from '@nexus/service'
+import { type Brand, type ProblemPageOptions, type ZodApp, problemPage, sendPage } from '@nexus/service'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { publicApiRoute } from '../http/access.ts'
 import { returnWithSuccess } from './callback-answer.ts'
@@ -17,6 +17,8 @@ import { type SubmitCaptureDeps, describeCapture, submitCapture } from './submit
 
 export type CaptureRouteDeps = SubmitCaptureDeps & {
   readonly returnDomains: readonly ReturnDomain[]
+  /** Whose page it looks like. */
+  readonly brand: () => Brand
   /** Guards the public routes by client address. */
   readonly limitPublicRoutes: (request: FastifyRequest) => Promise<void>
 }
@@ -63,7 +65,7 @@ export function registerCaptureRoutes(app: ZodApp, deps: CaptureRouteDeps): void
         const { connectionId, providerName: provider } = attempt
         return wantsJson(request)
           ? sendCaptured(reply, { status: 'success', connection_id: connectionId, provider, return_url: returnUrl })
-          : sendOnward(reply, request.id, returnUrl)
+          : sendOnward(reply, { requestId: request.id, brand: deps.brand() }, returnUrl)
       },
     )
   })
@@ -77,7 +79,7 @@ function sendCaptured(reply: FastifyReply, captured: CredentialCaptured): Fastif
   return reply.send(captured)
 }
 
-function sendOnward(reply: FastifyReply, requestId: string, returnUrl: string | null): FastifyReply {
+function sendOnward(reply: FastifyReply, page: ProblemPageOptions, returnUrl: string | null): FastifyReply {
   if (returnUrl !== null) return reply.redirect(returnUrl, 303)
-  return sendPage(reply, 200, problemPage('completed', { requestId }))
+  return sendPage(reply, 200, problemPage('completed', page))
 }

@@ -13,6 +13,7 @@ import {
   type AcceptedCallback,
   type BoundCallback,
   type CallbackAnswer,
+  type Returning,
   returnWithError,
   returnWithSuccess,
 } from './callback-answer.ts'
@@ -140,7 +141,10 @@ async function conclude(
 }
 
 /** Somebody was first: wait for what came of it and answer as they were answered (H2). */
-async function answerAsRecorded(deps: CompleteHandshakeDeps, bound: BoundCallback): Promise<CallbackAnswer> {
+export async function answerAsRecorded(
+  deps: Pick<CompleteHandshakeDeps, 'database' | 'returnDomains'>,
+  bound: Returning,
+): Promise<CallbackAnswer> {
   const recorded = await waitForOutcome(deps.database, bound.attempt.handshakeId)
   if (recorded?.outcome === 'success') return returnWithSuccess(deps.returnDomains, bound)
   if (recorded?.outcome === 'error') {

@@ -8,11 +8,10 @@ import {
   reconnectBody,
 } from '@nexus/contracts'
 import {
-  AppError,
+  type Brand,
+  type ProblemPageOptions,
   type ZodApp,
   installFormParser,
-  pageStylesheet,
-  pageStylesheetPath,
   problemPage,
   sendPage,
 } from '@nexus/service'
@@ -24,22 +23,20 @@ import { beginReconnect } from './begin-reconnect.ts'
 import { type Callback, callbackQuery } from './callback.ts'
 import type { CallbackAnswer } from './callback-answer.ts'
 import { type CompleteHandshakeDeps, completeHandshake } from './complete-handshake.ts'
-import { type OpenLinkDeps, openLink } from './open-link.ts'
 
 export type HandshakeRouteDeps = BeginHandshakeDeps &
-  OpenLinkDeps &
   CompleteHandshakeDeps & {
+    /** Whose pages they look like. */
+    readonly brand: () => Brand
     /** Guards the public routes by client address. */
     readonly limitPublicRoutes: (request: FastifyRequest) => Promise<void>
   }
 
-// a ticket is 43 characters of base64url; longer ones are not worth hashing
-const ticketParams = z.strictObject({ ticket: z.string().min(1).max(64) })
 const formPostLimit = 65_536
 
 const idempotencyHeaders = z.object({ 'idempotency-key': idempotencyKey.optional() })
 
-/** How consent is asked for, and `/auth/*`: the only part of the Broker that browsers and identity providers meet. */
+/** How consent is asked for, and where identity providers send browsers back. The link between them is connect/'s. */
 export function registerHandshakeRoutes(app: ZodApp, deps: HandshakeRouteDeps): void {
   app.post(
     '/auth/consent-spec',
@@ -81,12 +78,6 @@ export function registerHandshakeRoutes(app: ZodApp, deps: HandshakeRouteDeps): 
         origin,
       }),
   )
-  app.get(
-    pageStylesheetPath,
-    { config: { public: true }, schema: { tags: ['browser'], summary: 'Style of the pages', querystring: noQuery } },
-    async (_request, reply) =>
-      reply.type('text/css; charset=utf-8').header('cache-control', 'public, max-age=3600').send(pageStylesheet),
-  )
   app.register(async (pages: ZodApp) => {
     pages.addHook('onRequest', deps.limitPublicRoutes)
     registerPages(pages, deps)
@@ -94,24 +85,6 @@ export function registerHandshakeRoutes(app: ZodApp, deps: HandshakeRouteDeps): 
 }
 
 function registerPages(app: ZodApp, deps: HandshakeRouteDeps): void {
-  app.get(
-    '/auth/connect/:ticket',
-    {
-      config: pageRoute,
-      schema: {
-        tags: ['browser'],
-        summary: 'The link a person opens; each opening is an attempt',
-        params: ticketParams,
-      },
-    },
-    async ({ params, id }, reply) => {
-      const answer = await openLink(deps, params.ticket)
-      if (answer.kind === 'page') return sendPage(reply, answer.status, problemPage(answer.page, { requestId: id }))
-      if (answer.kind !== 'redirect') throw new AppError('internal', 'This page is not there yet.')
-      return reply.header('set-cookie', answer.cookie).redirect(answer.location, 303)
-    },
-  )
-
   const { redirectPath } = deps.redirectUri
   for (const path of [redirectPath, `${redirectPath}/:provider`]) {
     app.get(
@@ -123,7 +96,7 @@ function registerPages(app: ZodApp, deps: HandshakeRouteDeps): void {
       async (request, reply) =>
         sendAnswer(
           reply,
-          request.id,
+          { requestId: request.id, brand: deps.brand() },
           await completeHandshake(deps, readCallback(request, request.query), request.origin),
         ),
     )
@@ -167,9 +140,9 @@ function pathOf(request: FastifyRequest): string {
   return request.url.split('?', 1)[0] ?? ''
 }
 
-function sendAnswer(reply: FastifyReply, requestId: string, answer: CallbackAnswer) {
+function sendAnswer(reply: FastifyReply, options: ProblemPageOptions, answer: CallbackAnswer) {
   if (answer.clearCookie !== undefined) reply.header('set-cookie', answer.clearCookie)
   return answer.kind === 'redirect'
     ? reply.redirect(answer.location, 303)
-    : sendPage(reply, answer.status, problemPage(answer.page, { requestId }))
+    : sendPage(reply, answer.status, problemPage(answer.page, options))
 }

@@ -30,6 +30,7 @@ export function toProvider(settings: ProfileSettings, identity: ProfileIdentity)
 function toBase(settings: ProfileSettings, identity: ProfileIdentity) {
   return {
     ...identity,
+    displayName: settings.display_name ?? identity.name,
     description: settings.description,
     category: settings.category,
     apiBaseUrl: settings.api_base_url,
@@ -119,6 +120,7 @@ function toBaseBody(provider: Provider) {
     name: provider.name,
     aliases: [...provider.aliases],
     zones: [...provider.zones],
+    display_name: provider.displayName,
     description: provider.description,
     category: provider.category,
     auth_type: provider.authType,

@@ -21,6 +21,8 @@ type ProviderBase = {
   readonly aliases: readonly string[]
   /** Zones that may start handshakes; empty means all. */
   readonly zones: readonly string[]
+  /** As people know it. */
+  readonly displayName: string
   readonly description: string | undefined
   readonly category: string | undefined
   readonly scopes: readonly string[]

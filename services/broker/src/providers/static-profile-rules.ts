@@ -7,6 +7,7 @@ import { fieldsOf, strategyShapes, strategyTypeOf } from './static-strategy.ts'
 /** What a profile of static credentials may say; the rest is of OAuth, and would be a promise that nobody keeps. */
 const staticFields = new Set([
   'auth_type',
+  'display_name',
   'description',
   'category',
   'api_base_url',

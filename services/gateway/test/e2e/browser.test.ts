@@ -1,49 +1,28 @@
-import { existsSync, mkdirSync } from 'node:fs'
-import { join } from 'node:path'
 import { startDemoProvider } from '@nexus/testing'
-import { type Browser, type BrowserContext, chromium } from 'playwright-core'
+import type { BrowserContext } from 'playwright-core'
 import { describe, expect } from 'vitest'
-import { clientId, clientSecret, test as base } from './nexus.ts'
+import { isChromiumMissing, keepPicture, test as base } from './chromium.ts'
+import { clientId, clientSecret } from './nexus.ts'
 
-// a real browser: its cookie jar, its CSP, its idea of a redirect. Where there is none only CI insists on it.
-const executablePath = process.env['CHROMIUM'] ?? '/usr/bin/chromium'
-const isMissing = !existsSync(executablePath) && process.env['CI'] !== 'true'
-
-/** Set, each page is kept as a picture there. */
-const pictures = process.env['TEST_SCREENSHOTS']
-
-const test = base
-  .extend('browser', { scope: 'file' }, async ({}, { onCleanup }): Promise<Browser> => {
-    const args = [
-      '--no-sandbox',
-      '--disable-dev-shm-usage',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--no-first-run',
-    ]
-    const browser = await chromium.launch({ executablePath, args })
-    onCleanup(() => browser.close())
-    return browser
+const test = base.extend('provider', { scope: 'file' }, async ({ nexus }, { onCleanup }) => {
+  const demo = await startDemoProvider()
+  onCleanup(() => demo[Symbol.asyncDispose]())
+  const profile = {
+    name: 'demo',
+    issuer: demo.issuer,
+    client_id: clientId,
+    client_secret: clientSecret,
+    scopes: ['openid', 'email'],
+  }
+  const { redirect_uri } = await nexus.registerProfile(profile)
+  await demo.addClient({
+    client_id: clientId,
+    client_secret: clientSecret,
+    client_name: 'Nexus',
+    redirect_uris: [redirect_uri],
   })
-  .extend('provider', { scope: 'file' }, async ({ nexus }, { onCleanup }) => {
-    const demo = await startDemoProvider()
-    onCleanup(() => demo[Symbol.asyncDispose]())
-    const profile = {
-      name: 'demo',
-      issuer: demo.issuer,
-      client_id: clientId,
-      client_secret: clientSecret,
-      scopes: ['openid', 'email'],
-    }
-    const { redirect_uri } = await nexus.registerProfile(profile)
-    await demo.addClient({
-      client_id: clientId,
-      client_secret: clientSecret,
-      client_name: 'Nexus',
-      redirect_uris: [redirect_uri],
-    })
-    return demo
-  })
+  return demo
+})
 
 async function signIn(context: BrowserContext, link: string) {
   const page = await context.newPage()
@@ -54,13 +33,7 @@ async function signIn(context: BrowserContext, link: string) {
   return page
 }
 
-async function keepPicture(page: Awaited<ReturnType<typeof signIn>>, name: string): Promise<void> {
-  if (pictures === undefined) return
-  mkdirSync(pictures, { recursive: true })
-  await page.screenshot({ path: join(pictures, `${name}.png`) })
-}
-
-describe.skipIf(isMissing)('in Chromium', () => {
+describe.skipIf(isChromiumMissing)('in Chromium', () => {
   test('[H4] a person connects an account, and the binding cookie is gone afterwards', async ({
     nexus,
     browser,

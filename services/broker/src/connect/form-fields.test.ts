@@ -1,0 +1,48 @@
+import { englishTexts } from '@nexus/service'
+import { expect, test } from 'vitest'
+import { squash } from '../../test/view-samples.ts'
+import { builtInSchema } from '../providers/built-in-schemas.ts'
+import { drawField } from './field-view.ts'
+import { formFields } from './form-fields.ts'
+
+const namesOf = (credentialSchema: Readonly<Record<string, unknown>>) =>
+  formFields({ name: 'test', credentialSchema }).map(({ name }) => name)
+
+test('what must be given comes first, as the list says, whatever became of the order of the names', () => {
+  const text = { type: 'string' }
+  const properties = { note: text, account: text, password: text, username: text }
+  const required = ['account', 'username', 'password']
+  expect(namesOf({ type: 'object', properties, required })).toEqual([...required, 'note'])
+  expect(namesOf({ type: 'object', properties })).toEqual(['note', 'account', 'password', 'username'])
+})
+
+test('user name comes before password, and AWS keys in the order in which they are shown', () => {
+  expect(namesOf(builtInSchema({ type: 'basic_auth', config: {} }))).toEqual(['username', 'password'])
+  expect(namesOf(builtInSchema({ type: 'aws_sigv4', config: {} }))).toEqual([
+    'access_key',
+    'secret_key',
+    'session_token',
+  ])
+})
+
+test('a schema becomes a form: types, titles, help, limits, choices, defaults and examples', () => {
+  const credentialSchema = {
+    type: 'object',
+    required: ['key', 'region'],
+    properties: {
+      key: { type: 'string', title: 'Key', description: 'From the console', writeOnly: true, examples: ['k-1'] },
+      region: { type: 'string', oneOf: [{ const: 'eu', title: 'Europe' }], default: 'eu' },
+      port: { type: 'integer', minimum: 1, maximum: 9, default: 7 },
+      live: { type: 'boolean', default: true },
+    },
+  }
+  const drawn = formFields({ name: 'test', credentialSchema }).map((field) =>
+    squash(drawField(field, undefined, englishTexts.form).markup),
+  )
+  const [key, region, port, live] = drawn
+  expect(drawn).toHaveLength(4)
+  expect(key).toMatch(/<bdi>Key<\/bdi>.*From the console.*type="password".* required.*placeholder="k-1"/)
+  expect(region).toMatch(/<bdi>region<\/bdi>.*<option value="eu" selected>Europe<\/option>/)
+  expect(port).toMatch(/\(optional\).*type="number" inputmode="numeric".*min="1" max="9" value="7"/)
+  expect(live).toMatch(/type="checkbox".* checked/)
+})

@@ -1,0 +1,90 @@
+import type { Parameters } from '@nexus/service'
+import type { Origin } from '../audit/audit-event.ts'
+import { type CallbackAnswer, returnWithSuccess } from '../handshake/callback-answer.ts'
+import { refuse } from '../handshake/callback-refusal.ts'
+import { type CaptureDeps, type CaptureOutcome, captureCredential } from '../handshake/capture-credential.ts'
+import { answerAsRecorded } from '../handshake/complete-handshake.ts'
+import { type ConfirmLinkDeps, confirmLink } from '../handshake/confirm-link.ts'
+import { type PageAttempt, findPageAttempt } from '../handshake/page-attempt.ts'
+import { findProviderById } from '../providers/list-providers.ts'
+import { type StaticProvider, isStatic } from '../providers/provider.ts'
+import type { FormRefusal } from './credential-form.ts'
+import { formFields } from './form-fields.ts'
+import { readCredentialForm } from './read-credential-form.ts'
+
+export type SubmitFormDeps = CaptureDeps & ConfirmLinkDeps
+
+export type SubmittedForm = {
+  readonly ticket: string
+  readonly parameters: Parameters
+  readonly cookieHeader: string | undefined
+  /** What the browser says of where it was sent from. */
+  readonly isFromOwnOrigin: boolean
+}
+
+export type FormAnswer =
+  | CallbackAnswer
+  /** The form once more, with what was wrong. */
+  | {
+      readonly kind: 'form'
+      readonly provider: StaticProvider
+      readonly state: string
+      readonly returnUrl: string | undefined
+      readonly refusal: FormRefusal
+    }
+
+type Found = Extract<PageAttempt, { readonly kind: 'found' }>
+
+/**
+ * Receives a form of one of our pages. Of which one, its state says, which we signed; whether the person who sends it is
+ * the one who was shown it, state and cookie say together.
+ * @throws AppError as `captureCredential` and `confirmLink` do
+ */
+export async function submitForm(deps: SubmitFormDeps, form: SubmittedForm, origin: Origin): Promise<FormAnswer> {
+  const { state } = form.parameters
+  const posted = { ticket: form.ticket, state, cookieHeader: form.cookieHeader }
+  if (!form.isFromOwnOrigin) return refuse(deps, 'foreign_origin', undefined, origin)
+  const purpose = state === undefined ? undefined : deps.signer.verify(state)?.purpose
+  if (purpose === 'confirm') return confirmLink(deps, posted, origin)
+
+  const found = await findPageAttempt(deps, 'capture', posted, origin)
+  return found.kind === 'refused' ? found.answer : submitCredentials(deps, found, form, origin)
+}
+
+async function submitCredentials(
+  deps: SubmitFormDeps,
+  { attempt, clearCookie }: Found,
+  { parameters }: SubmittedForm,
+  origin: Origin,
+): Promise<FormAnswer> {
+  const provider = await findProviderById(deps.database, attempt.providerId)
+  if (!isStatic(provider)) return expired
+  const keepsSpaces = provider.strategy.type === 'basic_auth'
+  const read = readCredentialForm(formFields(provider), parameters, { keepsSpaces })
+  const outcome: CaptureOutcome =
+    read.faults.length > 0
+      ? { kind: 'faulty', provider, faults: read.faults }
+      : await captureCredential(deps, { attempt, origin }, read.values)
+
+  switch (outcome.kind) {
+    case 'captured':
+      return returnWithSuccess(deps.returnDomains, { attempt, clearCookie })
+    // sent twice, or in two tabs: whoever was second is told what became of the first (H2)
+    case 'already_completed':
+      return answerAsRecorded(deps, { attempt, clearCookie })
+    case 'expired':
+      return expired
+    case 'faulty':
+    case 'not_accepted':
+    case 'not_verifiable':
+      return {
+        kind: 'form',
+        provider: outcome.provider,
+        state: parameters['state'] ?? '',
+        returnUrl: attempt.returnUrl,
+        refusal: outcome.kind === 'faulty' ? { kind: 'faults', faults: outcome.faults } : { kind: outcome.kind },
+      }
+  }
+}
+
+const expired: FormAnswer = { kind: 'page', page: 'expired-link', status: 410 }
