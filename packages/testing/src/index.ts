@@ -28,3 +28,7 @@ export {
   type ScriptedProvider,
   type ScriptedProviderOptions,
 } from './scripted-provider/scripted-provider.ts'
+export { startApiServer, type ApiHandler, type ApiRequest, type ApiServer } from './api-server/api-server.ts'
+export { awsVectorKeys, awsVectors, awsVectorTime, type AwsVector } from './api-server/aws-vectors.ts'
+export type { WireRequest } from './api-server/check-aws-signature.ts'
+export type { Credential } from './api-server/credential-check.ts'
