@@ -27,6 +27,8 @@ export type TokenState = {
   readonly retryInSeconds: number | null
   /** Somebody presented it and did not tell what came of it, at a provider that revokes on reuse: until its last minute. */
   readonly sparedForSeconds: number | null
+  /** What was typed in: nobody can refresh it. */
+  readonly isStatic: boolean
   readonly providerId: string
   readonly profileRevision: number
 }
@@ -42,7 +44,7 @@ export async function selectTokenState(database: Queryable, connectionId: string
            case when t.sent_epoch is not null and p.settings->>'refresh_reuse' = 'revokes'
                 then extract(epoch from t.expires_at - now())::float8 - ${lastMinuteSeconds}::int
            end as "sparedForSeconds",
-           c.provider_id as "providerId", p.revision as "profileRevision"
+           p.auth_type <> 'oauth2' as "isStatic", c.provider_id as "providerId", p.revision as "profileRevision"
       from connections c
       join provider_profiles p on p.id = c.provider_id
       left join tokens t on t.connection_id = c.id

@@ -11,7 +11,7 @@ import { freshForSeconds } from './schedule.ts'
  * Refreshes the connection's token now, or waits for the refresh that is under way, on whichever Broker it runs.
  *
  * @param patienceMs - how long this caller waits; what is under way goes on without it.
- * @throws AppError `connection_not_found`, `connection_not_active`, `attention_required` (its user must reconnect),
+ * @throws AppError `connection_not_found`, `connection_not_active`, `static_credential`, `attention_required` (its user must reconnect),
  *   `provider_rejected` (the operator must mend the profile), `provider_unavailable` (later), `refresh_in_progress`,
  *   `vault_integrity`, `key_unavailable`, `unavailable`
  */
@@ -81,6 +81,12 @@ type Refreshable = TokenState & { readonly version: number; readonly leaseEpoch:
 function assertRefreshable(state: TokenState | undefined): asserts state is Refreshable {
   if (state === undefined) throw new AppError('connection_not_found', 'There is no such connection.')
   const { status, statusReason } = state
+  if (state.isStatic) {
+    throw new AppError(
+      'static_credential',
+      'This credential was typed in: there is nothing to refresh. Read it as it is.',
+    )
+  }
   if (status === 'attention_required') throw attentionRequired(statusReason)
   if (status !== 'active' || state.version === null || state.leaseEpoch === null) {
     throw new AppError('connection_not_active', `The connection is ${status}.`, { details: { status } })
