@@ -1,7 +1,7 @@
 import { expect } from 'vitest'
 import { comeBack, complete, countSecrets, passHold, travelHeld } from './completion-scene.ts'
 import { connect, openConnection } from './connection-scene.ts'
-import { whileLocked } from './database-tools.ts'
+import { waitForBlocked, whileLocked } from './database-tools.ts'
 import {
   type Scripted,
   arrive,
@@ -16,6 +16,7 @@ import {
   travel,
 } from './handshake-scene.ts'
 import { appUrl, readToken, requestConnection, startTestBroker } from './harness.ts'
+import { command, idOf, openInstallation, startBrokerWith } from './keys-scene.ts'
 import { everythingOf, issued, requestReconnect, travelAgain } from './reconnect-scene.ts'
 
 const refused = { status: 409, body: { code: 'completion_refused' } }
@@ -53,17 +54,26 @@ test('the sweeper destroys what no app came for, and only that', async ({ broker
   expect(await complete(broker, waiting)).toMatchObject({ status: 200 })
 })
 
-test('a sweep passes a hold that is being taken, and the exchange is not disturbed', async ({ broker, database }) => {
+test('a sweep and an app that is too late, at once: nothing is used, and each says so once at most', async ({
+  broker,
+  database,
+}) => {
   const provider = await openProvider(broker)
   const held = await travelHeld(broker, provider)
+  await passHold(database.pool, held.connection_id)
   const lock = `select 1 from handshakes where connection_id = '${held.connection_id}' for update`
-  const { completing, sweeping } = await whileLocked(database.pool, lock, async () => ({
-    completing: complete(broker, held),
-    sweeping: sweep(database),
-  }))
-  expect(await completing).toMatchObject({ status: 200 })
+  const [completing, sweeping] = await whileLocked(database.pool, lock, async () => {
+    const both = [complete(broker, held), sweep(database)] as const
+    await waitForBlocked(database.pool, 2)
+    return both
+  })
+  expect(await completing).toMatchObject(refused)
   await sweeping
-  expect((await readToken(broker, held.connection_id)).status).toBe(200)
+  expect(await connectionOf(broker, held.connection_id)).toMatchObject({ status_reason: 'completion_missed' })
+  expect(await countSecrets(database.pool, held.connection_id)).toBe(0)
+  expect(tokenRequests(provider)).toBe(0)
+  const said = (await auditOf(broker, held.connection_id)).filter((line) => line.startsWith('completion_refused'))
+  expect(said.length).toBeLessThanOrEqual(2)
 })
 
 test('a newer link destroys what is held by an older one', async ({ broker, database }) => {
@@ -228,4 +238,26 @@ test('completion "app" needs a return_url, and changes nothing for who does not 
   const journey = await travel(broker, provider)
   expect(returned(await arrive(journey))).toMatchObject({ status: 'success' })
   expect(await connect(broker, provider)).toMatch(/^[\da-f-]{36}$/)
+})
+
+test('[V4] what is held when the keys are rotated is completed under the new key alone', async () => {
+  const installation = await openInstallation()
+  const { database, keys, old, next } = installation
+  await using first = await startBrokerWith(installation, { primary: old, extra: [next] })
+  const startBeside = (primary: string, extra: string) =>
+    startTestBroker(database, {
+      keys: { ...keys, ENCRYPTION_KEY: primary },
+      env: { BASE_URL: first.url, ENCRYPTION_KEYS_EXTRA: extra },
+    })
+  const provider = await openProvider(first)
+  const held = await travelHeld(first, provider)
+  expect(await command(installation, { primary: old, extra: [next] }, 'keys', 'add')).toMatchObject({ exitCode: 0 })
+  const rotation = { primary: next, extra: [old] }
+  expect(await command(installation, rotation, 'keys', 'rotate')).toMatchObject({ exitCode: 0 })
+  expect(await command(installation, rotation, 'vault', 'verify')).toMatchObject({ exitCode: 0 })
+  expect(await command(installation, rotation, 'keys', 'retire', idOf(old))).toMatchObject({ exitCode: 0 })
+
+  await using second = await startBeside(next, '')
+  expect(await complete(second, held, 'user-1', keys)).toMatchObject({ status: 200 })
+  expect((await readToken(second, held.connection_id)).status).toBe(200)
 })

@@ -192,12 +192,18 @@ test('[H2] a repeated callback with the cookie goes the same way, a stranger’s
 
 test('[H2] while something is held no other attempt of the link is accepted, and the link opens no more', async ({
   broker,
+  database,
 }) => {
   const provider = await openProvider(broker)
   const first = await travel(broker, provider, { completion: 'app' })
   const second = await openLink(first.authUrl)
   const callback = await consent(second)
   const held = await comeBack(first)
+  // nobody presents it, so nobody is taken for dead over it, however long COMPLETION_SECONDS is
+  await database.pool.query(
+    `update handshakes set accepted_at = accepted_at - interval '2 minutes' where connection_id = $1`,
+    [held.connection_id],
+  )
 
   expect(await send(first.authUrl)).toMatchObject({ status: 410, location: undefined })
   const other = await send(callback, { cookie: second.cookie })

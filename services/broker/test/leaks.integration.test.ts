@@ -23,8 +23,18 @@ test('the life was a full one', ({ left }) => {
   expect(
     [...left.secrets.keys()].filter((name) => /verifier|ticket|state of|nonce of/.test(name)).length,
   ).toBeGreaterThan(8)
+  const brought = [...left.secrets].filter(([name]) => /^(completion|held) code of/.test(name))
+  expect(brought.map(([, secret]) => secret.length > 8)).toEqual(Array.from({ length: 8 }, () => true))
   expect(left.output).toContain('"level":"debug"')
-  for (const event of ['oauth_flow_completed', 'token_refresh_fatal', 'id_token_verification_failed', 'oauth_error']) {
+  for (const event of [
+    'oauth_flow_completed',
+    'token_refresh_fatal',
+    'id_token_verification_failed',
+    'oauth_error',
+    'connection.held',
+    'connection.completed',
+    'completion_refused',
+  ]) {
     expect(left.dump).toContain(event)
   }
 })
