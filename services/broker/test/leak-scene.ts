@@ -48,6 +48,7 @@ export async function liveThrough(broker: Client & { readonly keys: Keys }, pool
   said.push(...(await failRefreshes(broker, provider, pool, ids)))
   await failJourneys(broker, provider, secrets)
   said.push(...(await typeSecrets(broker, provider, secrets)))
+  said.push(...(await holdForApps(broker, secrets)))
   said.push(...(await sendSecretsAstray(broker, secrets)))
   said.push(await broker.get('/connections'), await broker.get('/audit?limit=200'), await broker.get('/providers'))
   said.push(await broker.get('/providers/by-name/scripted'), await broker.get('/openapi.json'))
@@ -172,6 +173,34 @@ async function typeSecrets(
     await capture(broker, refused, typed('refused')),
     await capture(broker, `${refused}x`, typed('stray')),
   )
+  return said
+}
+
+/** Apps complete, one of them for the wrong person, one with a wrong code; a fourth never comes: what it holds stays. */
+async function holdForApps(
+  broker: Client & { readonly keys: Keys },
+  secrets: Map<string, string>,
+): Promise<readonly Answer[]> {
+  const guess = canary('guess').padEnd(43, 'x').slice(0, 43)
+  secrets.set('a guessed completion code', guess)
+  const said: Answer[] = []
+  for (const [user, code] of [
+    ['user-1', undefined],
+    ['victim', undefined],
+    ['user-1', guess],
+    [undefined, undefined],
+  ] as const) {
+    const { authUrl, connection_id } = await requestConnection(broker, { completion: 'app' })
+    const { url, trail } = await createBrowser().open(authUrl, { stopAt: isApp })
+    const held = url.searchParams.get('completion_code') ?? ''
+    secrets.set(`completion code of ${connection_id}`, held)
+    for (const step of trail) {
+      const given = new URL(step.location ?? step.url).searchParams.get('code')
+      if (given !== null) secrets.set(`held code of ${connection_id}`, given)
+    }
+    const body = { completion_code: code ?? held, workspace_id: user }
+    if (user !== undefined) said.push(await broker.post(`/connections/${connection_id}/complete`, body))
+  }
   return said
 }
 

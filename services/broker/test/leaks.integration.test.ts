@@ -23,6 +23,8 @@ test('the life was a full one', ({ left }) => {
   expect(
     [...left.secrets.keys()].filter((name) => /verifier|ticket|state of|nonce of/.test(name)).length,
   ).toBeGreaterThan(8)
+  const brought = [...left.secrets].filter(([name]) => /^(completion|held) code of/.test(name))
+  expect(brought.map(([, secret]) => secret.length > 8)).toEqual(Array.from({ length: 8 }, () => true))
   expect(left.output).toContain('"level":"debug"')
   for (const event of [
     'oauth_flow_completed',
@@ -33,6 +35,9 @@ test('the life was a full one', ({ left }) => {
     'not_accepted',
     'not_verifiable',
     'invalid_credentials',
+    'connection.held',
+    'connection.completed',
+    'completion_refused',
   ]) {
     expect(left.dump).toContain(event)
   }

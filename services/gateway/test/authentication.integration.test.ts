@@ -43,6 +43,15 @@ test('[C2] these routes are public, and no other', async () => {
   ])
 })
 
+test('[C2] these routes take the key of an app, and no other', async () => {
+  await using broker = await startScriptedBroker()
+  await using gateway = await startGateway(broker)
+
+  const forApps = [...gateway.app.routeAccess].filter(([, openTo]) => openTo === 'apps').map(([route]) => route)
+
+  expect(forApps).toEqual(['POST /v1/complete-connection'])
+})
+
 test('[C2] a route that says neither or both cannot be registered', () => {
   const app = createServer({ logger: createLogger({ level: 'silent', service: 'test' }) })
   const everybody = parseCidrs('0.0.0.0/0')
@@ -216,6 +225,7 @@ test('the OpenAPI document lists the routes for programs', async () => {
       'get /v1/check-connection/{id}',
       'get /v1/token/{id}',
       'post /v1/refresh/{id}',
+      'post /v1/complete-connection',
       'get /v1/connections',
       'get /v1/connections/{id}',
     ]),

@@ -71,7 +71,7 @@ const acceptanceWaits = 'an attempt waits to be accepted'
  */
 export async function findHeldReturn(deps: HoldDeps, { attempt, origin }: Bound): Promise<string | undefined> {
   const hold = await store.selectHold(deps.database, attempt.attemptId)
-  if (hold === undefined || !hold.isHeld || hold.isLate || hold.sealedSecrets === null) return undefined
+  if (hold === undefined || !hold.isHeld || hold.isLate) return undefined
   const { completionCode } = store.openHeld(deps.vault, hold)
   const location = completionUrl(hold, deps.returnDomains, completionCode)
   if (location === undefined) {

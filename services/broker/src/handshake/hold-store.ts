@@ -45,15 +45,19 @@ export function holdAttempt(
 /** An attempt with what became of what it brought. All times are the database's. */
 export type HoldState = AttemptState & {
   readonly workspaceId: string
-  /** Nobody has asked for it yet, or not in time. */
+  /** What this attempt brought is there still: nobody has asked for it, or not in time. */
   readonly isHeld: boolean
   readonly isLate: boolean
 }
 
 type HoldRow = AttemptRow & Pick<HoldState, 'workspaceId' | 'isHeld' | 'isLate'>
 
+// another attempt of the link may hold something, and one whose hold was taken keeps its code's hash
+const isHeldHere = fragment`
+  (h.outcome is null and h.held_until is not null and a.completion_hash is not null and a.secrets is not null)`
+
 const holdColumns = fragment`${attemptColumns}, c.workspace_id as "workspaceId",
-           h.outcome is null and h.held_until is not null as "isHeld", coalesce(h.held_until <= now(), false) as "isLate"`
+           ${isHeldHere} as "isHeld", coalesce(h.held_until <= now(), false) as "isLate"`
 
 export async function selectHold(database: Queryable, attemptId: string): Promise<HoldState | undefined> {
   const [row] = await database.query<HoldRow>(sql`
@@ -106,7 +110,7 @@ export async function takeHold(
         from handshake_attempts a, connections c
        where h.id = ${attempt.handshakeId}::uuid and a.id = ${attempt.attemptId}::uuid and c.id = h.connection_id
          and a.handshake_id = h.id and a.completion_hash = ${completionHash}::bytea
-         and c.workspace_id = ${workspaceId}::text and h.outcome is null and h.held_until > now()
+         and c.workspace_id = ${workspaceId}::text and ${isHeldHere} and h.held_until > now()
          and case h.purpose when 'reconnect' then c.status <> 'revoked'
                             else c.status = 'pending' and c.pending_until > now() end
       returning h.connection_id, h.purpose

@@ -74,6 +74,12 @@ export async function startNexus(database: Pick<TestDatabase, 'url'>, env: Reado
     /** A call of an agent: GET without a body, POST with one. */
     call: <Body = unknown>(path: string, body?: unknown) =>
       callJson<Body>(`${gatewayUrl}${path}`, body === undefined ? {} : { body }),
+    /** A call of an app's server, which holds the admin key. */
+    complete: (body: unknown) =>
+      callJson<{ code?: string; details?: { status?: string } }>(`${gatewayUrl}/v1/complete-connection`, {
+        body,
+        headers: { 'x-api-key': adminKey },
+      }),
     disconnect: (connectionId: string) =>
       callJson<Disconnected>(`${gatewayUrl}/v1/connections/${connectionId}`, { method: 'DELETE' }),
     async requestConnection(providerName: string, more: Readonly<Record<string, unknown>> = {}) {
