@@ -11,6 +11,7 @@ import type { BrokerConfig } from './config.ts'
 import { composeBranding } from './connect/compose-branding.ts'
 import { createLastUsed } from './connections/last-used.ts'
 import { createTokenReader } from './connections/read-token.ts'
+import { createUnrefreshedLog } from './connections/unrefreshed-log.ts'
 import type { Database } from './db/database.ts'
 import { createBrokerMetrics } from './health/broker-metrics.ts'
 import { createRefreshMetrics, watchRefresher } from './health/refresh-metrics.ts'
@@ -70,6 +71,7 @@ export async function composeBroker(
   watchRefresher(metrics, database, refresher.breakers, refresher.held)
   const sending = composeSending(config, resources, { ...shared, ...outbound, metrics })
   const lastUsed = resources.use(createLastUsed(database, logger, host.monotonicMs))
+  const logUnrefreshed = createUnrefreshedLog(logger, host.monotonicMs)
 
   const deps: BrokerDeps = {
     ...shared,
@@ -88,6 +90,7 @@ export async function composeBroker(
     redirectUri: { baseUrl: config.BASE_URL, redirectPath: config.REDIRECT_PATH },
     returnDomains: config.ALLOWED_RETURN_DOMAINS,
     linkTtlSeconds: config.CONNECT_LINK_TTL_SECONDS,
+    completionSeconds: config.COMPLETION_SECONDS,
     signer: createStateSigner({ key: config.STATE_KEY.reveal(), retiredKey: config.STATE_KEY_RETIRED?.reveal() }),
     randomBytes,
     limitPublicRoutes: limitByAddress(
@@ -104,7 +107,7 @@ export async function composeBroker(
       noteUse: lastUsed.note,
       noteServedUnrefreshed(connectionId, error) {
         refreshMetrics.countServedUnrefreshed(error.code)
-        logger.warn({ connection_id: connectionId, details: { code: error.code } }, 'a token was served unrefreshed')
+        logUnrefreshed(connectionId, error)
       },
     }),
   }

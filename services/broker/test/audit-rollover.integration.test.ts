@@ -58,6 +58,7 @@ function openSweeper(database: ShiftedDatabase) {
     clock,
     logger,
     intervalMs: 3_600_000,
+    endMissedHolds: async () => 0,
     auditRetention: retention,
     purgeAfterDays: 90,
   })

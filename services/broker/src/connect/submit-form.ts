@@ -1,6 +1,6 @@
 import type { Parameters } from '@nexus/service'
 import type { Origin } from '../audit/audit-event.ts'
-import { type CallbackAnswer, returnWithSuccess } from '../handshake/callback-answer.ts'
+import { type CallbackAnswer, returnForCompletion, returnWithSuccess } from '../handshake/callback-answer.ts'
 import { refuse } from '../handshake/callback-refusal.ts'
 import { type CaptureDeps, type CaptureOutcome, captureCredential } from '../handshake/capture-credential.ts'
 import { answerAsRecorded } from '../handshake/complete-handshake.ts'
@@ -69,6 +69,8 @@ async function submitCredentials(
   switch (outcome.kind) {
     case 'captured':
       return returnWithSuccess(deps.returnDomains, { attempt, clearCookie })
+    case 'held':
+      return returnForCompletion(deps.returnDomains, { attempt, clearCookie }, outcome.completionCode)
     // sent twice, or in two tabs: whoever was second is told what became of the first (H2)
     case 'already_completed':
       return answerAsRecorded(deps, { attempt, clearCookie })

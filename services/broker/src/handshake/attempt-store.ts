@@ -1,5 +1,5 @@
 import type { Queryable } from '../db/database.ts'
-import { sql } from '../db/sql.ts'
+import { fragment, sql } from '../db/sql.ts'
 import type { SealedSecret, SecretVault } from '../vault/secret-vault.ts'
 import { abandonedAfter, scopesOf } from './store.ts'
 
@@ -50,7 +50,7 @@ export async function insertAttempt(transaction: Queryable, vault: SecretVault, 
             now() + make_interval(secs => ${attempt.lifetimeSeconds}::int))`)
 }
 
-function attemptContext(id: string) {
+export function attemptContext(id: string) {
   return { purpose: 'handshake-attempt', recordId: id, version: 1 } as const
 }
 
@@ -86,8 +86,7 @@ type AttemptRow = Omit<AttemptState, 'returnUrl' | 'redirectUri' | 'completion' 
   readonly metadata: Record<string, unknown> | null
 }
 
-export async function selectAttempt(database: Queryable, jtiHash: Buffer): Promise<AttemptState | undefined> {
-  const [row] = await database.query<AttemptRow>(sql`
+const attemptState = fragment`
     select a.id as "attemptId", h.id as "handshakeId", c.id as "connectionId", c.zone as "zone",
            c.provider_id as "providerId", p.name as "providerName", h.purpose = 'reconnect' as "isReconnect",
            ${scopesOf} as "scopes", h.metadata as "metadata", h.allow_account_change as "allowsAccountChange",
@@ -97,17 +96,26 @@ export async function selectAttempt(database: Queryable, jtiHash: Buffer): Promi
       from handshake_attempts a
       join handshakes h on h.id = a.handshake_id
       join connections c on c.id = h.connection_id
-      join provider_profiles p on p.id = c.provider_id
-     where a.jti_hash = ${jtiHash}::bytea`)
-  return (
-    row && {
-      ...row,
-      returnUrl: row.returnUrl ?? undefined,
-      redirectUri: row.redirectUri ?? undefined,
-      completion: row.completion ?? undefined,
-      metadata: row.metadata ?? undefined,
-    }
-  )
+      join provider_profiles p on p.id = c.provider_id`
+
+export async function selectAttempt(database: Queryable, jtiHash: Buffer): Promise<AttemptState | undefined> {
+  const [row] = await database.query<AttemptRow>(sql`${attemptState} where a.jti_hash = ${jtiHash}::bytea`)
+  return row && fromRow(row)
+}
+
+export async function selectAttemptById(database: Queryable, id: string): Promise<AttemptState | undefined> {
+  const [row] = await database.query<AttemptRow>(sql`${attemptState} where a.id = ${id}::uuid`)
+  return row && fromRow(row)
+}
+
+function fromRow(row: AttemptRow): AttemptState {
+  return {
+    ...row,
+    returnUrl: row.returnUrl ?? undefined,
+    redirectUri: row.redirectUri ?? undefined,
+    completion: row.completion ?? undefined,
+    metadata: row.metadata ?? undefined,
+  }
 }
 
 /** @throws AppError `vault_integrity`, `key_unavailable` */
@@ -117,34 +125,51 @@ export function openAttemptSecrets(vault: SecretVault, { attemptId, sealedSecret
   return secrets
 }
 
+/** What an accepted attempt keeps until the app has said whose account it is, instead of using it. */
+export type Hold = {
+  readonly sealed: SealedSecret
+  readonly completionHash: Buffer
+  /** From now on, by the database's clock. */
+  readonly seconds: number
+}
+
 /**
  * Accepts this attempt as the one that may present its code (H2). Of any number of callbacks, for this attempt or another
  * of its handshake, on any number of Brokers, one gets `true`: the row of the handshake is the lock they meet at.
  * One that was accepted long ago and has no outcome belonged to a Broker that died; the next attempt may take its place.
  * With the same `acceptanceId` it may be repeated after a lost acknowledgement (R4): it finds what it did before.
+ *
+ * @param hold - what is kept for the app, in the same statement: nothing is accepted that could then be lost
  */
 export async function acceptAttempt(
   database: Queryable,
   attempt: AttemptState,
   acceptanceId: string,
+  hold?: Hold,
 ): Promise<boolean> {
   const rows = await database.query(sql`
     with accepted as (
       update handshakes h
-         set acceptance_id = ${acceptanceId}::uuid, accepted_at = now()
+         set acceptance_id = ${acceptanceId}::uuid, accepted_at = now(),
+             held_until = now() + make_interval(secs => ${hold?.seconds ?? null}::int)
         from handshake_attempts a, connections c
        where h.id = ${attempt.handshakeId}::uuid and a.id = ${attempt.attemptId}::uuid and c.id = h.connection_id
          and a.handshake_id = h.id and a.consumed_at is null and a.expires_at > now()
          and case h.purpose when 'reconnect' then c.status <> 'revoked'
                             else c.status = 'pending' and c.pending_until > now() end
-         and h.outcome is null and (h.accepted_at is null or h.accepted_at < now() - ${abandonedAfter}::interval)
+         and h.outcome is null and h.held_until is null
+         and (h.accepted_at is null or h.accepted_at < now() - ${abandonedAfter}::interval)
       returning h.connection_id, h.purpose
     ), consumed as (
-      update handshake_attempts set consumed_at = now(), secrets = null, key_id = null
+      update handshake_attempts
+         set consumed_at = now(), secrets = ${hold?.sealed.sealed ?? null}::bytea, key_id = ${hold?.sealed.keyId ?? null}::bytea,
+             completion_hash = ${hold?.completionHash ?? null}::bytea,
+             expires_at = coalesce(now() + make_interval(secs => ${hold?.seconds ?? null}::int), expires_at)
        where id = ${attempt.attemptId}::uuid and exists (select from accepted)
-    ), held as (
+    ), waiting as (
       -- the exchange for a first grant is not overtaken by the link's deadline
-      update connections set pending_until = greatest(pending_until, now() + interval '2 minutes')
+      update connections
+         set pending_until = greatest(pending_until, now() + make_interval(secs => ${120 + (hold?.seconds ?? 0)}::int))
        where id in (select connection_id from accepted where purpose <> 'reconnect')
     )
     select true as "isAccepted" from accepted

@@ -1,7 +1,7 @@
 import type { PageKind } from '@nexus/service'
 import type { Origin } from '../audit/audit-event.ts'
 import type { Callback } from './callback.ts'
-import { type ReturnDomain, buildReturnUrl, isReturnUrlAllowed } from './return-url.ts'
+import { type ReturnDomain, type ReturnParameters, buildReturnUrl, isReturnUrlAllowed } from './return-url.ts'
 import type { AcceptedAttempt, AttemptState } from './attempt-store.ts'
 
 export type CallbackAnswer = { readonly clearCookie?: string | undefined } & (
@@ -36,10 +36,26 @@ export function returnWithSuccess(domains: readonly ReturnDomain[], bound: Retur
   )
 }
 
+/** Back to the app, which is to say whose account it is. The code goes to the URL that was fixed at the start, or nowhere. */
+export function returnForCompletion(
+  domains: readonly ReturnDomain[],
+  bound: Returning,
+  completionCode: string,
+): CallbackAnswer {
+  return (
+    sendBack(domains, bound, 'completion_required', { completion_code: completionCode }) ?? {
+      kind: 'page',
+      page: pageOf('return_url_not_allowed'),
+      status: 200,
+      clearCookie: bound.clearCookie,
+    }
+  )
+}
+
 /** Back to the app with the error, or to a page that says what to do next. */
 export function returnWithError(domains: readonly ReturnDomain[], bound: Returning, error: string): CallbackAnswer {
   return (
-    sendBack(domains, bound, 'error', error) ?? {
+    sendBack(domains, bound, 'error', { error }) ?? {
       kind: 'page',
       page: pageOf(error),
       status: statusOf(error),
@@ -64,11 +80,11 @@ function statusOf(error: string): number {
 function sendBack(
   domains: readonly ReturnDomain[],
   { attempt, clearCookie }: Returning,
-  status: 'success' | 'error',
-  error?: string,
+  status: ReturnParameters['status'],
+  more: Pick<ReturnParameters, 'error' | 'completion_code'> = {},
 ): CallbackAnswer | undefined {
   const { returnUrl, connectionId, providerName } = attempt
   if (returnUrl === undefined || !isReturnUrlAllowed(returnUrl, domains)) return undefined
-  const location = buildReturnUrl(returnUrl, { status, connection_id: connectionId, provider: providerName, error })
+  const location = buildReturnUrl(returnUrl, { status, connection_id: connectionId, provider: providerName, ...more })
   return { kind: 'redirect', location, clearCookie }
 }

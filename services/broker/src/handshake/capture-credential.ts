@@ -10,6 +10,7 @@ import { type StaticProvider, isStatic } from '../providers/provider.ts'
 import type { RedirectUriSettings } from '../providers/redirect-uri.ts'
 import { type AttemptState, acceptAttempt } from './attempt-store.ts'
 import { aboutOf, noteRetry } from './handshake-outcome.ts'
+import { type HoldDeps, canReturnToApp, holdForApp } from './hold-for-app.ts'
 import { digestProfile } from './profile-digest.ts'
 import { type StoreGrantDeps, storeGrant } from './store-grant.ts'
 
@@ -23,13 +24,16 @@ export type TryCredentials = (provider: StaticProvider, credentials: Credentials
 
 export type TryOutcome = 'accepted' | 'refused' | 'unknown'
 
-export type CaptureDeps = StoreGrantDeps & {
-  readonly redirectUri: RedirectUriSettings
-  readonly tryCredentials: TryCredentials
-}
+export type CaptureDeps = StoreGrantDeps &
+  HoldDeps & {
+    readonly redirectUri: RedirectUriSettings
+    readonly tryCredentials: TryCredentials
+  }
 
 export type CaptureOutcome =
   | { readonly kind: 'captured' }
+  /** Kept, unused, until the app has said whose they are. */
+  | { readonly kind: 'held'; readonly completionCode: string }
   /** They do not fit the schema; what is wrong, field by field. */
   | { readonly kind: 'faulty'; readonly provider: StaticProvider; readonly faults: readonly CredentialFault[] }
   /** The provider does not accept them, or must be asked and cannot be. They may be typed in again. */
@@ -57,6 +61,7 @@ export async function captureCredential(
   const provider = attempt.isProfileRemoved ? undefined : await findProviderById(deps.database, attempt.providerId)
   if (attempt.isExpired || provider === undefined || !isStatic(provider)) return { kind: 'expired' }
   if (!digestProfile(provider, deps.redirectUri).equals(attempt.profileDigest)) return { kind: 'expired' }
+  if (attempt.completion === 'app' && !canReturnToApp(deps, attempt)) return { kind: 'expired' }
 
   const checked = checkCredentials(provider, typed)
   if (checked.kind === 'faulty') return { kind: 'faulty', provider, faults: checked.faults }
@@ -66,7 +71,18 @@ export async function captureCredential(
     await recordEvent(deps.database, deps.createId(), { event: 'credential_refused', outcome: kind, ...aboutOf(bound) })
     return { kind, provider }
   }
-  return keep(deps, bound, provider, checked.credentials)
+  return attempt.completion === 'app'
+    ? hold(deps, bound, checked.credentials)
+    : keep(deps, bound, provider, checked.credentials)
+}
+
+async function hold(
+  deps: CaptureDeps,
+  bound: { readonly attempt: AttemptState; readonly origin: Origin },
+  values: Credentials,
+): Promise<CaptureOutcome> {
+  const completionCode = await holdForApp(deps, bound, { kind: 'credentials', values })
+  return completionCode === undefined ? { kind: 'already_completed' } : { kind: 'held', completionCode }
 }
 
 async function keep(

@@ -1,10 +1,9 @@
 import { type StateSigner, sha256 } from '@nexus/crypto'
 import type { Origin } from '../audit/audit-event.ts'
-import { fromProviderGrant } from '../connections/activate-connection.ts'
 import { retryWhileAway } from '../db/retry-while-away.ts'
 import { findResponseIssuerFault } from '../oauth/issuer-rule.ts'
 import { pickKeptFields } from '../oauth/kept-fields.ts'
-import type { ProviderClient, TokenGrant } from '../oauth/provider-client.ts'
+import type { ProviderClient } from '../oauth/provider-client.ts'
 import { openProvider } from '../providers/open-provider.ts'
 import type { OpenedProvider } from '../providers/provider.ts'
 import type { RedirectUriSettings } from '../providers/redirect-uri.ts'
@@ -14,24 +13,26 @@ import {
   type BoundCallback,
   type CallbackAnswer,
   type Returning,
+  returnForCompletion,
   returnWithError,
   returnWithSuccess,
 } from './callback-answer.ts'
 import { refuse, refuseExpired, refuseIssuer, refuseStranger } from './callback-refusal.ts'
 import { type Callback, toReturnError } from './callback.ts'
-import { type Conclusion, concludeFrom, concludeHandshake, noteRetry } from './handshake-outcome.ts'
+import { type ExchangeDeps, exchangeCode } from './exchange-code.ts'
+import { type Conclusion, concludeHandshake, noteRetry } from './handshake-outcome.ts'
+import { type HoldDeps, canReturnToApp, findHeldCode, holdForApp } from './hold-for-app.ts'
+import type { HeldCode } from './hold-store.ts'
 import { digestProfile } from './profile-digest.ts'
-import type { ReturnDomain } from './return-url.ts'
-import { type StoreGrantDeps, storeGrant } from './store-grant.ts'
 import * as store from './attempt-store.ts'
 import { waitForOutcome } from './wait-for-outcome.ts'
 
-export type CompleteHandshakeDeps = StoreGrantDeps & {
-  readonly signer: StateSigner
-  readonly redirectUri: RedirectUriSettings
-  readonly returnDomains: readonly ReturnDomain[]
-  readonly providerClient: Pick<ProviderClient, 'exchangeCode' | 'findEndpoints'>
-}
+export type CompleteHandshakeDeps = ExchangeDeps &
+  HoldDeps & {
+    readonly signer: StateSigner
+    readonly redirectUri: RedirectUriSettings
+    readonly providerClient: Pick<ProviderClient, 'exchangeCode' | 'findEndpoints'>
+  }
 
 // nothing was sent yet, so a browser need not wait for long
 const acceptForMs = 5_000
@@ -78,18 +79,42 @@ export async function completeHandshake(
   const digest = digestProfile(opened.provider, deps.redirectUri)
   const isAsBefore = !attempt.isProfileRemoved && digest.equals(attempt.profileDigest)
 
+  const failure = isAsBefore ? findFailure(deps, bound) : profileChanged
   // opened before anything is used up: what could not be followed through is not accepted
   const secrets = store.openAttemptSecrets(deps.vault, attempt)
+  const kept = pickKeptFields(callback.all, opened.provider.keepCallbackParams, [
+    callback.code ?? '',
+    callback.state ?? '',
+  ])
+  const brought = { code: callback.code ?? '', redirectUri, callbackParams: kept, ...secrets }
+  if (failure === undefined && attempt.completion === 'app') return hold(deps, bound, brought)
+
   const accepted = await accept(deps, bound)
   if (accepted === undefined) return answerAsRecorded(deps, bound)
-  if (!isAsBefore) {
-    return conclude(deps, accepted, { event: 'oauth_error', reason: 'profile_changed', returnError: 'link_expired' })
-  }
+  if (failure !== undefined) return conclude(deps, accepted, failure)
+  return exchange(deps, accepted, opened, brought)
+}
+
+const profileChanged: Conclusion = { event: 'oauth_error', reason: 'profile_changed', returnError: 'link_expired' }
+
+/** Why no code is to be used, though the callback is the right one. */
+function findFailure(deps: CompleteHandshakeDeps, { attempt, callback }: BoundCallback): Conclusion | undefined {
   if (callback.error !== undefined || callback.code === undefined) {
     const error = toReturnError(callback.error ?? 'invalid_request')
-    return conclude(deps, accepted, { event: 'oauth_error', reason: error, returnError: error })
+    return { event: 'oauth_error', reason: error, returnError: error }
   }
-  return exchange(deps, accepted, opened, { code: callback.code, redirectUri, ...secrets })
+  if (attempt.completion === 'app' && !canReturnToApp(deps, attempt)) {
+    return { event: 'oauth_error', reason: 'return_url_not_allowed', returnError: 'return_url_not_allowed' }
+  }
+  return undefined
+}
+
+/** Held for the app, which says whose account it is before the code is presented. */
+async function hold(deps: CompleteHandshakeDeps, bound: BoundCallback, brought: HeldCode): Promise<CallbackAnswer> {
+  const completionCode = await holdForApp(deps, bound, { kind: 'code', ...brought })
+  return completionCode === undefined
+    ? answerAsRecorded(deps, bound)
+    : returnForCompletion(deps.returnDomains, bound, completionCode)
 }
 
 /** @returns undefined where somebody else was first, or there is nothing to accept any more. */
@@ -105,28 +130,12 @@ async function accept(deps: CompleteHandshakeDeps, bound: BoundCallback): Promis
 async function exchange(
   deps: CompleteHandshakeDeps,
   bound: AcceptedCallback,
-  { provider, clientSecret }: OpenedProvider,
-  presented: store.AttemptSecrets & { readonly code: string; readonly redirectUri: string },
+  opened: OpenedProvider,
+  brought: HeldCode,
 ): Promise<CallbackAnswer> {
-  const { attempt, callback } = bound
-  const { scopes } = attempt
-  let grant: TokenGrant
-  try {
-    grant = await deps.providerClient.exchangeCode(provider, { clientSecret, scopes, ...presented })
-  } catch (error) {
-    deps.logger.warn({ err: error, connection_id: attempt.connectionId }, 'the code exchange failed')
-    return conclude(deps, bound, concludeFrom(error))
-  }
-  const secrets = [presented.code, callback.state ?? '']
-  const callbackParams = pickKeptFields(callback.all, provider.keepCallbackParams, secrets)
-  const { connectionId, metadata } = attempt
-  const placed = { connectionId, provider, askedScopes: scopes, metadata, grant, callbackParams }
-  const { refreshToken, accessToken } = grant
-  const isStored = await storeGrant(deps, bound, {
-    connection: fromProviderGrant(deps, placed),
-    tokens: { refreshToken, accessToken },
-  })
-  return isStored ? returnWithSuccess(deps.returnDomains, bound) : answerAsRecorded(deps, bound)
+  const outcome = await exchangeCode(deps, bound, opened, brought)
+  if (outcome.kind === 'failed') return conclude(deps, bound, outcome.conclusion)
+  return outcome.kind === 'stored' ? returnWithSuccess(deps.returnDomains, bound) : answerAsRecorded(deps, bound)
 }
 
 async function conclude(
@@ -141,20 +150,17 @@ async function conclude(
 }
 
 /** Somebody was first: wait for what came of it and answer as they were answered (H2). */
-export async function answerAsRecorded(
-  deps: Pick<CompleteHandshakeDeps, 'database' | 'returnDomains'>,
-  bound: Returning,
-): Promise<CallbackAnswer> {
+export async function answerAsRecorded(deps: HoldDeps, bound: Returning): Promise<CallbackAnswer> {
+  const completionCode = await findHeldCode(deps, bound.attempt)
+  if (completionCode !== undefined) return returnForCompletion(deps.returnDomains, bound, completionCode)
   const recorded = await waitForOutcome(deps.database, bound.attempt.handshakeId)
   if (recorded?.outcome === 'success') return returnWithSuccess(deps.returnDomains, bound)
   if (recorded?.outcome === 'error') {
     return returnWithError(deps.returnDomains, bound, recorded.error ?? 'already_completed')
   }
   if (recorded?.isUnderWay === true) return { kind: 'page', page: 'try-again-later', status: 503 }
-  // no outcome and nobody at work on one: a deadline passed, a Broker died with the code, or the connection went elsewhere
-  return returnWithError(
-    deps.returnDomains,
-    bound,
-    recorded?.isElsewhere === true ? 'already_completed' : 'link_expired',
-  )
+  // another attempt of this link waits for its app, or the connection went elsewhere; else a deadline passed, or a Broker
+  // died with the code
+  const isDone = recorded?.isHeld === true || recorded?.isElsewhere === true
+  return returnWithError(deps.returnDomains, bound, isDone ? 'already_completed' : 'link_expired')
 }

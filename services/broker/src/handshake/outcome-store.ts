@@ -57,6 +57,8 @@ export type RecordedOutcome = {
   readonly error: string | null
   /** Somebody presents a code now, or died doing so a moment ago. */
   readonly isUnderWay: boolean
+  /** It waits for the app. */
+  readonly isHeld: boolean
   /** The connection has no use for a grant of this handshake: something else became of it. */
   readonly isElsewhere: boolean
 }
@@ -64,7 +66,8 @@ export type RecordedOutcome = {
 export async function selectOutcome(database: Queryable, handshakeId: string): Promise<RecordedOutcome | undefined> {
   const [row] = await database.query<RecordedOutcome>(sql`
     select h.outcome, h.outcome_error as error,
-           coalesce(h.accepted_at >= now() - ${abandonedAfter}::interval, false) as "isUnderWay",
+           h.held_until is null and coalesce(h.accepted_at >= now() - ${abandonedAfter}::interval, false) as "isUnderWay",
+           h.held_until is not null as "isHeld",
            ${isElsewhere} as "isElsewhere"
       from handshakes h
       join connections c on c.id = h.connection_id

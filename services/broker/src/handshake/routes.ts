@@ -1,4 +1,6 @@
 import {
+  completeConnectionBody,
+  connectionCompleted,
   connectionRequestLimit,
   connectionRequested,
   consentSpecBody,
@@ -17,14 +19,16 @@ import {
 } from '@nexus/service'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
-import { agentRoute, pageRoute } from '../http/access.ts'
+import { agentRoute, operatorRoute, pageRoute } from '../http/access.ts'
 import { type BeginHandshakeDeps, beginHandshake } from './begin-handshake.ts'
 import { beginReconnect } from './begin-reconnect.ts'
 import { type Callback, callbackQuery } from './callback.ts'
 import type { CallbackAnswer } from './callback-answer.ts'
+import { type CompleteConnectionDeps, completeConnection } from './complete-connection.ts'
 import { type CompleteHandshakeDeps, completeHandshake } from './complete-handshake.ts'
 
-export type HandshakeRouteDeps = BeginHandshakeDeps &
+export type HandshakeRouteDeps = CompleteConnectionDeps &
+  BeginHandshakeDeps &
   CompleteHandshakeDeps & {
     /** Whose pages they look like. */
     readonly brand: () => Brand
@@ -77,6 +81,21 @@ export function registerHandshakeRoutes(app: ZodApp, deps: HandshakeRouteDeps): 
         idempotencyKey: headers['idempotency-key'],
         origin,
       }),
+  )
+  app.post(
+    '/connections/:id/complete',
+    {
+      config: operatorRoute,
+      schema: {
+        tags: ['handshake'],
+        summary: 'Say which user came back: only then is what they brought used (completion "app")',
+        params: idParams,
+        querystring: noQuery,
+        body: completeConnectionBody,
+        response: { 200: connectionCompleted },
+      },
+    },
+    async ({ params, body, origin }) => completeConnection(deps, { connectionId: params.id, wanted: body, origin }),
   )
   app.register(async (pages: ZodApp) => {
     pages.addHook('onRequest', deps.limitPublicRoutes)

@@ -62,8 +62,12 @@ export async function supersedeHandshakes(transaction: Queryable, connectionId: 
        where connection_id = ${connectionId}::uuid and outcome is null
        order by id
          for update
+    ), forgotten as (
+      update handshake_attempts set secrets = null, key_id = null, completion_hash = null
+       where handshake_id in (select id from held) and completion_hash is not null
     )
-    update handshakes set outcome = 'error', outcome_error = 'link_expired' where id in (select id from held)`)
+    update handshakes set outcome = 'error', outcome_error = 'link_expired', held_until = null
+     where id in (select id from held)`)
 }
 
 /** True while nothing has come of a handshake, past its deadline too. */
@@ -103,7 +107,8 @@ const handshakeState = fragment`
            (h.expires_at <= now() or (h.purpose <> 'reconnect' and c.status = 'expired')
              or h.outcome_error is not distinct from 'link_expired') as "isExpired",
            (${isElsewhere} or (h.outcome is not null and h.outcome_error is distinct from 'link_expired')
-             or (h.outcome is null and coalesce(h.accepted_at >= now() - ${abandonedAfter}::interval, false))) as "isOver",
+             or (h.outcome is null and (h.held_until is not null
+                                        or coalesce(h.accepted_at >= now() - ${abandonedAfter}::interval, false)))) as "isOver",
            now() as "now"
       from handshakes h
       join connections c on c.id = h.connection_id`
@@ -133,15 +138,17 @@ export async function selectHandshakeByRequest(
 export async function endHandshakesOf(transaction: Queryable, connectionId: string): Promise<void> {
   await transaction.query(sql`
     with held as (
-      select id, outcome is null and coalesce(accepted_at < now() - ${abandonedAfter}::interval, true) as "isIdle"
+      select id, outcome is null and (held_until is not null
+                                      or coalesce(accepted_at < now() - ${abandonedAfter}::interval, true)) as "isIdle"
         from handshakes where connection_id = ${connectionId}::uuid
        order by id
          for update
     ), ended as (
-      update handshakes set outcome = 'error', outcome_error = 'already_completed'
+      update handshakes set outcome = 'error', outcome_error = 'already_completed', held_until = null
        where id in (select id from held where "isIdle")
     )
-    update handshake_attempts set consumed_at = coalesce(consumed_at, now()), secrets = null, key_id = null
+    update handshake_attempts
+       set consumed_at = coalesce(consumed_at, now()), secrets = null, key_id = null, completion_hash = null
      where id in (
        select id from handshake_attempts
         where handshake_id in (select id from held) and secrets is not null

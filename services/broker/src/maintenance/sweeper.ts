@@ -11,6 +11,8 @@ export type SweeperDeps = {
   readonly clock: DatabaseClock
   readonly logger: Logger
   readonly intervalMs: number
+  /** Destroys what no app has completed in time, at most `limit` of it. */
+  readonly endMissedHolds: (limit: number) => Promise<number>
   readonly auditRetention: Pick<AuditRetention, 'dropOldPartitions'>
   /** PURGE_AFTER_DAYS */
   readonly purgeAfterDays: number
@@ -33,6 +35,7 @@ export function createSweeper({
   clock,
   logger,
   intervalMs,
+  endMissedHolds,
   auditRetention,
   purgeAfterDays,
 }: SweeperDeps): Sweeper {
@@ -48,6 +51,7 @@ export function createSweeper({
     ['measure the clock', () => clock.measure()],
     ['make audit partitions', () => ensurePartitions(database)],
     ['count audit partitions', async () => (daysAhead = await countDaysAhead(database))],
+    ['end what no app completed', batched((_, limit) => endMissedHolds(limit))],
     ['expire connections', batched(store.expirePendingConnections)],
     ['forget secrets of attempts', batched(store.forgetAttemptSecrets)],
     ['delete expired handshakes', batched(store.deleteExpiredHandshakes)],
