@@ -13,6 +13,7 @@ import { registerAuditRoutes } from './audit/routes.ts'
 import { type ConnectRouteDeps, registerConnectRoutes } from './connect/routes.ts'
 import { type ConnectionRouteDeps, registerConnectionRoutes } from './connections/routes.ts'
 import { pageKindOf, translateBrokerError } from './errors.ts'
+import { registerCompletionRoutes } from './handshake/completion-routes.ts'
 import { type HandshakeRouteDeps, registerHandshakeRoutes } from './handshake/routes.ts'
 import { type ReadinessDeps, checkReadiness } from './health/readiness.ts'
 import { anyKeyRoute } from './http/access.ts'
@@ -54,6 +55,7 @@ export async function buildApp(deps: BrokerDeps): Promise<ZodApp> {
   registerProviderRoutes(app, deps)
   registerHandshakeRoutes(app, deps)
   registerConnectRoutes(app, deps)
+  registerCompletionRoutes(app, deps)
   registerConnectionRoutes(app, deps)
   registerAuditRoutes(app, deps.database)
   registerOperations(app, metrics)

@@ -6,7 +6,7 @@ import { startDisconnecting } from './connections/start-disconnecting.ts'
 import { createDatabaseClock } from './db/database-clock.ts'
 import type { Database } from './db/database.ts'
 import { createLoneConnections } from './db/lone-connections.ts'
-import { endMissedHolds } from './handshake/end-missed-holds.ts'
+import { endMissedCompletions } from './handshake/end-holds.ts'
 import { watchPartitions, watchRevocations } from './health/broker-metrics.ts'
 import { createPartitionCounter, watchConnections, watchOldestPartition } from './health/database-metrics.ts'
 import { createVaultMetrics } from './health/vault-metrics.ts'
@@ -46,9 +46,9 @@ export function composeHousekeeping(
       clock,
       logger,
       intervalMs: sweepEveryMs,
-      endMissedHolds: (limit) => endMissedHolds({ database, createId }, limit),
       auditRetention,
       purgeAfterDays: config.PURGE_AFTER_DAYS,
+      endMissedCompletions: (limit) => endMissedCompletions({ database, createId }, limit),
     }),
   )
   watchPartitions(metrics, sweeper)

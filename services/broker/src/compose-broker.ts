@@ -87,11 +87,7 @@ export async function composeBroker(
     // no provider is asked yet: a profile with `verify: required` refuses what is typed in
     tryCredentials: async () => 'unknown',
     ...composeBranding(config, { ...shared, fetch: outbound.fetch }),
-    redirectUri: { baseUrl: config.BASE_URL, redirectPath: config.REDIRECT_PATH },
-    returnDomains: config.ALLOWED_RETURN_DOMAINS,
-    linkTtlSeconds: config.CONNECT_LINK_TTL_SECONDS,
-    completionSeconds: config.COMPLETION_SECONDS,
-    signer: createStateSigner({ key: config.STATE_KEY.reveal(), retiredKey: config.STATE_KEY_RETIRED?.reveal() }),
+    ...handshakeSettings(config),
     randomBytes,
     limitPublicRoutes: limitByAddress(
       createRateLimiter({
@@ -139,6 +135,16 @@ function composeVault(keyring: Keyring, { database, createId, logger, count }: I
       logger.error({ err: error, purpose, record: recordId }, 'an integrity failure could not be recorded')
     })
   })
+}
+
+function handshakeSettings(config: BrokerConfig) {
+  return {
+    redirectUri: { baseUrl: config.BASE_URL, redirectPath: config.REDIRECT_PATH },
+    returnDomains: config.ALLOWED_RETURN_DOMAINS,
+    linkTtlSeconds: config.CONNECT_LINK_TTL_SECONDS,
+    completionSeconds: config.COMPLETION_SECONDS,
+    signer: createStateSigner({ key: config.STATE_KEY.reveal(), retiredKey: config.STATE_KEY_RETIRED?.reveal() }),
+  }
 }
 
 function callerSettings(config: BrokerConfig): CallerSettings {

@@ -58,9 +58,9 @@ function openSweeper(database: ShiftedDatabase) {
     clock,
     logger,
     intervalMs: 3_600_000,
-    endMissedHolds: async () => 0,
     auditRetention: retention,
     purgeAfterDays: 90,
+    endMissedCompletions: async () => 0,
   })
   onTestFinished(() => sweeper[Symbol.asyncDispose]())
   const complaints = () => [...logs.lines(), ...retention.logs.lines()].filter(({ level }) => level !== 'info')

@@ -18,6 +18,7 @@ import { installClientAddress } from './http/caller-facts.ts'
 import { registerOperatorRoutes } from './http/operator-routes.ts'
 import { openApiInfo } from './open-api-info.ts'
 import { registerPublicAuth } from './public-auth/routes.ts'
+import { registerCompletionRoutes } from './rest/completion-routes.ts'
 import { registerRestRoutes } from './rest/routes.ts'
 
 export type GatewayDeps = {
@@ -61,6 +62,7 @@ export async function buildApp(deps: GatewayDeps): Promise<ZodApp> {
   registerHealth(app, { ready: checkReadiness(deps) })
   registerOperatorRoutes(app, metrics)
   await app.register(async (scope) => registerRestRoutes(scope, { broker, verifyState }))
+  await app.register(async (scope) => registerCompletionRoutes(scope, broker))
   await app.register(async (scope) =>
     registerPublicAuth(scope, {
       broker,

@@ -1,6 +1,6 @@
 import type { Parameters } from '@nexus/service'
 import type { Origin } from '../audit/audit-event.ts'
-import { type CallbackAnswer, returnForCompletion, returnWithSuccess } from '../handshake/callback-answer.ts'
+import { type CallbackAnswer, returnWithSuccess } from '../handshake/callback-answer.ts'
 import { refuse } from '../handshake/callback-refusal.ts'
 import { type CaptureDeps, type CaptureOutcome, captureCredential } from '../handshake/capture-credential.ts'
 import { answerAsRecorded } from '../handshake/complete-handshake.ts'
@@ -64,16 +64,16 @@ async function submitCredentials(
   const outcome: CaptureOutcome =
     read.faults.length > 0
       ? { kind: 'faulty', provider, faults: read.faults }
-      : await captureCredential(deps, { attempt, origin }, read.values)
+      : await captureCredential(deps, { attempt, origin, isSameBrowser: true }, read.values)
 
   switch (outcome.kind) {
     case 'captured':
       return returnWithSuccess(deps.returnDomains, { attempt, clearCookie })
     case 'held':
-      return returnForCompletion(deps.returnDomains, { attempt, clearCookie }, outcome.completionCode)
+      return { kind: 'redirect', location: outcome.location, clearCookie }
     // sent twice, or in two tabs: whoever was second is told what became of the first (H2)
     case 'already_completed':
-      return answerAsRecorded(deps, { attempt, clearCookie })
+      return answerAsRecorded(deps, { attempt, clearCookie, origin })
     case 'expired':
       return expired
     case 'faulty':

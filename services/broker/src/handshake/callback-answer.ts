@@ -1,7 +1,7 @@
 import type { PageKind } from '@nexus/service'
 import type { Origin } from '../audit/audit-event.ts'
 import type { Callback } from './callback.ts'
-import { type ReturnDomain, type ReturnParameters, buildReturnUrl, isReturnUrlAllowed } from './return-url.ts'
+import { type ReturnDomain, buildReturnUrl, isReturnUrlAllowed } from './return-url.ts'
 import type { AcceptedAttempt, AttemptState } from './attempt-store.ts'
 
 export type CallbackAnswer = { readonly clearCookie?: string | undefined } & (
@@ -36,26 +36,10 @@ export function returnWithSuccess(domains: readonly ReturnDomain[], bound: Retur
   )
 }
 
-/** Back to the app, which is to say whose account it is. The code goes to the URL that was fixed at the start, or nowhere. */
-export function returnForCompletion(
-  domains: readonly ReturnDomain[],
-  bound: Returning,
-  completionCode: string,
-): CallbackAnswer {
-  return (
-    sendBack(domains, bound, 'completion_required', { completion_code: completionCode }) ?? {
-      kind: 'page',
-      page: pageOf('return_url_not_allowed'),
-      status: 200,
-      clearCookie: bound.clearCookie,
-    }
-  )
-}
-
 /** Back to the app with the error, or to a page that says what to do next. */
 export function returnWithError(domains: readonly ReturnDomain[], bound: Returning, error: string): CallbackAnswer {
   return (
-    sendBack(domains, bound, 'error', { error }) ?? {
+    sendBack(domains, bound, 'error', error) ?? {
       kind: 'page',
       page: pageOf(error),
       status: statusOf(error),
@@ -64,15 +48,19 @@ export function returnWithError(domains: readonly ReturnDomain[], bound: Returni
   )
 }
 
+/** The app cannot be reached any more by what was held for it: the person starts over, as with a link that expired. */
+const isOver = (error: string): boolean =>
+  error === 'link_expired' || error === 'completion_missed' || error === 'completion_refused'
+
 function pageOf(error: string): PageKind {
-  if (error === 'link_expired') return 'expired-link'
+  if (isOver(error)) return 'expired-link'
   if (error === 'access_denied') return 'declined'
   if (error === 'account_mismatch') return 'other-account'
   return error === 'already_completed' ? 'already-completed' : 'provider-problem'
 }
 
 function statusOf(error: string): number {
-  if (error === 'link_expired') return 410
+  if (isOver(error)) return 410
   return error === 'account_mismatch' ? 409 : 200
 }
 
@@ -80,11 +68,11 @@ function statusOf(error: string): number {
 function sendBack(
   domains: readonly ReturnDomain[],
   { attempt, clearCookie }: Returning,
-  status: ReturnParameters['status'],
-  more: Pick<ReturnParameters, 'error' | 'completion_code'> = {},
+  status: 'success' | 'error',
+  error?: string,
 ): CallbackAnswer | undefined {
   const { returnUrl, connectionId, providerName } = attempt
   if (returnUrl === undefined || !isReturnUrlAllowed(returnUrl, domains)) return undefined
-  const location = buildReturnUrl(returnUrl, { status, connection_id: connectionId, provider: providerName, ...more })
+  const location = buildReturnUrl(returnUrl, { status, connection_id: connectionId, provider: providerName, error })
   return { kind: 'redirect', location, clearCookie }
 }

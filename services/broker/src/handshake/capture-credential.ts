@@ -1,7 +1,6 @@
 import type { CredentialValue } from '@nexus/contracts'
 import type { Origin } from '../audit/audit-event.ts'
 import { recordEvent } from '../audit/record-event.ts'
-import { fromTypedCredentials } from '../connections/activate-connection.ts'
 import { retryWhileAway } from '../db/retry-while-away.ts'
 import type { CredentialFault } from '../providers/credential-schema.ts'
 import { checkCredentials } from '../providers/check-credentials.ts'
@@ -9,10 +8,11 @@ import { findProviderById } from '../providers/list-providers.ts'
 import { type StaticProvider, isStatic } from '../providers/provider.ts'
 import type { RedirectUriSettings } from '../providers/redirect-uri.ts'
 import { type AttemptState, acceptAttempt } from './attempt-store.ts'
+import { storeTyped } from './follow-through.ts'
 import { aboutOf, noteRetry } from './handshake-outcome.ts'
-import { type HoldDeps, canReturnToApp, holdForApp } from './hold-for-app.ts'
+import { type HoldDeps, findHeldReturn, holdForApp } from './hold-for-app.ts'
 import { digestProfile } from './profile-digest.ts'
-import { type StoreGrantDeps, storeGrant } from './store-grant.ts'
+import type { StoreGrantDeps } from './store-grant.ts'
 
 export type Credentials = Readonly<Record<string, CredentialValue>>
 
@@ -30,14 +30,24 @@ export type CaptureDeps = StoreGrantDeps &
     readonly tryCredentials: TryCredentials
   }
 
+export type CaptureBound = {
+  readonly attempt: AttemptState
+  readonly origin: Origin
+  /**
+   * Whoever sent this has shown the attempt's cookie: sent twice, it is answered twice alike. Without it a repetition may
+   * be anybody's, and the way back to the app is not for them.
+   */
+  readonly isSameBrowser?: boolean
+}
+
 export type CaptureOutcome =
   | { readonly kind: 'captured' }
-  /** Kept, unused, until the app has said whose they are. */
-  | { readonly kind: 'held'; readonly completionCode: string }
   /** They do not fit the schema; what is wrong, field by field. */
   | { readonly kind: 'faulty'; readonly provider: StaticProvider; readonly faults: readonly CredentialFault[] }
   /** The provider does not accept them, or must be asked and cannot be. They may be typed in again. */
   | { readonly kind: 'not_accepted' | 'not_verifiable'; readonly provider: StaticProvider }
+  /** They wait for the app: the person goes to this URL, which tells it so with the completion code. */
+  | { readonly kind: 'held'; readonly location: string }
   /** Nothing can be captured here any more. */
   | { readonly kind: 'expired' | 'already_completed' }
 
@@ -46,22 +56,21 @@ const acceptForMs = 5_000
 
 /**
  * Takes what a person typed in: checks it against the profile's schema, tries it at the provider, and puts it into the
- * vault. Only the last uses the link up, so a typing error costs nothing; and of any number that arrive at once, one is
- * stored (H2).
+ * vault, or aside for the app. Only the last uses the link up, so a typing error costs nothing; and of any number that
+ * arrive at once, one is stored (H2).
  * @param typed - as it came, unchecked. It is never logged, recorded or answered.
  * @throws AppError `unavailable`, `vault_integrity`, `key_unavailable`
  */
 export async function captureCredential(
   deps: CaptureDeps,
-  bound: { readonly attempt: AttemptState; readonly origin: Origin },
+  bound: CaptureBound,
   typed: Readonly<Record<string, unknown>>,
 ): Promise<CaptureOutcome> {
   const { attempt } = bound
-  if (attempt.isConsumed) return { kind: 'already_completed' }
+  if (attempt.isConsumed) return answerRepeated(deps, bound)
   const provider = attempt.isProfileRemoved ? undefined : await findProviderById(deps.database, attempt.providerId)
   if (attempt.isExpired || provider === undefined || !isStatic(provider)) return { kind: 'expired' }
   if (!digestProfile(provider, deps.redirectUri).equals(attempt.profileDigest)) return { kind: 'expired' }
-  if (attempt.completion === 'app' && !canReturnToApp(deps, attempt)) return { kind: 'expired' }
 
   const checked = checkCredentials(provider, typed)
   if (checked.kind === 'faulty') return { kind: 'faulty', provider, faults: checked.faults }
@@ -71,36 +80,33 @@ export async function captureCredential(
     await recordEvent(deps.database, deps.createId(), { event: 'credential_refused', outcome: kind, ...aboutOf(bound) })
     return { kind, provider }
   }
-  return attempt.completion === 'app'
-    ? hold(deps, bound, checked.credentials)
-    : keep(deps, bound, provider, checked.credentials)
-}
-
-async function hold(
-  deps: CaptureDeps,
-  bound: { readonly attempt: AttemptState; readonly origin: Origin },
-  values: Credentials,
-): Promise<CaptureOutcome> {
-  const completionCode = await holdForApp(deps, bound, { kind: 'credentials', values })
-  return completionCode === undefined ? { kind: 'already_completed' } : { kind: 'held', completionCode }
+  return keep(deps, bound, provider, checked.credentials)
 }
 
 async function keep(
   deps: CaptureDeps,
-  bound: { readonly attempt: AttemptState; readonly origin: Origin },
+  bound: CaptureBound,
   provider: StaticProvider,
   values: Credentials,
 ): Promise<CaptureOutcome> {
   const { attempt, origin } = bound
+  if (attempt.completion === 'app') {
+    const held = await holdForApp(deps, bound, { kind: 'credentials', values })
+    if (held.kind === 'held') return held
+    return held.kind === 'nowhere' ? { kind: 'expired' } : answerRepeated(deps, bound)
+  }
   const acceptanceId = deps.createId()
-  const isAccepted = await retryWhileAway(() => acceptAttempt(deps.database, attempt, acceptanceId), {
+  const acceptance = await retryWhileAway(() => acceptAttempt(deps.database, attempt, acceptanceId), {
     forMs: acceptForMs,
     onRetry: noteRetry(deps, bound, 'an attempt waits to be accepted'),
   })
-  if (!isAccepted) return { kind: 'already_completed' }
-  const { connectionId, metadata } = attempt
-  const connection = fromTypedCredentials({ connectionId, provider, metadata, values })
-  const accepted = { attempt: { ...attempt, acceptanceId }, origin }
-  const isStored = await storeGrant(deps, accepted, { connection, tokens: undefined })
-  return { kind: isStored ? 'captured' : 'already_completed' }
+  if (acceptance === undefined) return { kind: 'already_completed' }
+  const ending = await storeTyped(deps, { attempt: { ...attempt, acceptanceId }, origin }, provider, { values })
+  return { kind: ending.kind === 'stored' ? 'captured' : 'already_completed' }
+}
+
+/** A second click on the button, say. */
+async function answerRepeated(deps: CaptureDeps, bound: CaptureBound): Promise<CaptureOutcome> {
+  const location = bound.isSameBrowser === true ? await findHeldReturn(deps, bound) : undefined
+  return location === undefined ? { kind: 'already_completed' } : { kind: 'held', location }
 }

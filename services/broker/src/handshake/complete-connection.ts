@@ -1,185 +1,174 @@
-import type { CompleteConnection, ConnectionCompleted } from '@nexus/contracts'
-import { isErrorCode } from '@nexus/contracts'
-import { equalInConstantTime, sha256 } from '@nexus/crypto'
+import { type CompleteConnection, type ConnectionCompleted, type ErrorCode, isErrorCode } from '@nexus/contracts'
+import { sha256 } from '@nexus/crypto'
 import { AppError } from '@nexus/service'
 import type { Origin } from '../audit/audit-event.ts'
-import { recordEvent } from '../audit/record-event.ts'
-import { failConnection, fromTypedCredentials } from '../connections/activate-connection.ts'
-import { getConnection } from '../connections/list-connections.ts'
-import type { Queryable } from '../db/database.ts'
 import { retryWhileAway } from '../db/retry-while-away.ts'
+import type { ProviderClient } from '../oauth/provider-client.ts'
 import { findProviderById } from '../providers/list-providers.ts'
 import { openProvider } from '../providers/open-provider.ts'
-import { isStatic } from '../providers/provider.ts'
+import { type OpenedProvider, type StaticProvider, isStatic } from '../providers/provider.ts'
 import type { RedirectUriSettings } from '../providers/redirect-uri.ts'
-import type { SecretVault } from '../vault/secret-vault.ts'
-import { type AttemptState, selectAttemptById } from './attempt-store.ts'
-import { type ExchangeDeps, type ExchangeOutcome, exchangeCode } from './exchange-code.ts'
-import { type Accepted, type Conclusion, concludeHandshake } from './handshake-outcome.ts'
+import { endHolds, recordRefusal } from './end-holds.ts'
+import {
+  type Ending,
+  type FollowThroughDeps,
+  type Presented,
+  endWithout,
+  exchangeAndStore,
+  storeTyped,
+} from './follow-through.ts'
+import { type Accepted, noteRetry } from './handshake-outcome.ts'
 import * as store from './hold-store.ts'
-import { selectOutcome } from './outcome-store.ts'
+import type { RecordedOutcome } from './outcome-store.ts'
 import { digestProfile } from './profile-digest.ts'
-import { storeGrant } from './store-grant.ts'
+import { waitForOutcome } from './wait-for-outcome.ts'
 
-export type CompleteConnectionDeps = ExchangeDeps & {
-  readonly vault: SecretVault
+export type CompleteConnectionDeps = FollowThroughDeps & {
   readonly redirectUri: RedirectUriSettings
+  readonly providerClient: Pick<ProviderClient, 'findEndpoints'>
 }
 
-export type Completion = {
+export type CompletionRequest = {
   readonly connectionId: string
-  readonly wanted: CompleteConnection
+  readonly asked: CompleteConnection
   readonly origin: Origin
 }
 
-// nothing was sent yet, so an app need not wait for long
+// what is held is untouched until then, so whoever waits need not wait for long
 const takeForMs = 5_000
 
 /**
- * The app says which of its users came back, and only now what they brought is used (`completion: "app"`): the code is
- * exchanged, or what was typed in is stored. Somebody who was talked into following another's connect link comes back as
- * themselves, so the two do not agree; then, and after a wrong code or too late, all that is held for the connection is
- * destroyed, and nothing of it ever reached the provider.
+ * Completes a connection: the app says which of its users came back with the code, and only if that is whose account it
+ * was to be is what they brought used. Else everything held for the connection is destroyed, unused (security-model.md).
  *
- * @throws AppError `connection_not_found`, `already_completed`, `completion_refused` (the same for every reason), and what
- *   a callback would have ended with: `provider_rejected`, `provider_unavailable`, `account_mismatch`, `link_expired`;
- *   `unavailable`, `vault_integrity`, `key_unavailable` before anything was used up
+ * Whoever does not know the user and the code learns nothing: every such refusal reads the same. The audit knows why.
+ * @throws AppError `connection_not_found`; `completion_refused`; `already_completed` with `details.status` where it was
+ *   completed before; `link_expired` where the profile changed, or somebody died with it: the person starts over;
+ *   `provider_rejected`, `provider_unavailable`, `account_mismatch` as the exchange had it; `unavailable`,
+ *   `vault_integrity`, `key_unavailable`, and ProviderError where the metadata cannot be had: nothing is used up then, and
+ *   the app may ask again in time.
  */
 export async function completeConnection(
   deps: CompleteConnectionDeps,
-  completion: Completion,
+  request: CompletionRequest,
 ): Promise<ConnectionCompleted> {
-  const taken = await take(deps, completion)
-  if (taken === 'nothing') throw await explainNothing(deps, completion.connectionId)
-  if (taken === 'refused') throw refused()
+  const { connectionId, asked, origin } = request
+  const completionHash = sha256(asked.completion_code)
+  const hold = await store.selectHoldByCode(deps.database, connectionId, completionHash)
+  if (hold === undefined) return refuse(deps, request, 'wrong_code')
+  if (hold.workspaceId !== asked.workspace_id) return refuse(deps, request, 'wrong_user')
+  if (hold.isHeld && hold.isLate) return refuse(deps, request, 'completion_missed')
+  if (!hold.isHeld) return refuseRepetition(deps, request, hold)
 
-  const outcome = await use(deps, { attempt: taken.attempt, origin: completion.origin }, taken.held)
-  if (outcome.kind === 'failed') {
-    await concludeHandshake(deps, { attempt: taken.attempt, origin: completion.origin }, outcome.conclusion)
-    throw toError(outcome.conclusion.returnError)
-  }
-  if (outcome.kind === 'turned_away') {
-    const recorded = await selectOutcome(deps.database, taken.attempt.handshakeId)
-    throw toError(recorded?.error ?? 'already_completed')
-  }
-  return { connection_id: completion.connectionId, status: 'active', provider: taken.attempt.providerName }
-}
-
-type Taken = { readonly attempt: Accepted['attempt']; readonly held: store.HeldSecrets }
-
-/** Takes what is held, or destroys it: one transaction, of any number that come at once one gets it (H2). */
-function take(
-  deps: CompleteConnectionDeps,
-  { connectionId, wanted, origin }: Completion,
-): Promise<Taken | 'refused' | 'nothing'> {
+  // opened before anything is used up: what could not be followed through is not taken
+  const prepared = await prepare(deps, hold)
   const acceptanceId = deps.createId()
-  let lastTaken: Taken | undefined
-  const work = () =>
-    deps.database.transaction(async (transaction) => {
-      const holds = await store.lockHolds(transaction, connectionId)
-      if (lastTaken !== undefined && (await store.isTakenBy(transaction, connectionId, acceptanceId))) return lastTaken
-      if (holds.length === 0) return 'nothing'
-      const match = holds.find(({ completionHash }) =>
-        equalInConstantTime(sha256(wanted.completion_code), completionHash),
-      )
-      const reason = findRefusal(match, wanted.workspace_id)
-      if (match === undefined || reason !== undefined) {
-        await destroyHolds(deps, transaction, connectionId, holds, reason ?? 'wrong_code', origin)
-        return 'refused'
-      }
-      // opened before it is taken: what could not be followed through stays
-      lastTaken = await openHold(deps, transaction, match, acceptanceId)
-      await store.takeHold(transaction, match, acceptanceId)
-      const { zone, providerId } = match
-      const about = { connectionId, zone, providerId, origin }
-      await recordEvent(transaction, deps.createId(), { event: 'connection.completed', outcome: 'success', ...about })
-      return lastTaken
-    })
-  return retryWhileAway(work, {
+  const key = { attempt: hold, completionHash, workspaceId: asked.workspace_id }
+  const isTaken = await retryWhileAway(() => store.takeHold(deps.database, key, acceptanceId), {
     forMs: takeForMs,
-    onRetry: (error) => deps.logger.warn({ err: error, connection_id: connectionId }, 'a completion waits'),
+    onRetry: noteRetry(deps, { attempt: hold, origin }, 'a completion waits to be accepted'),
   })
+  if (!isTaken) return refuseRepetition(deps, request, hold)
+  const ending = await follow(deps, { attempt: { ...hold, acceptanceId }, origin }, prepared)
+  if (ending.kind === 'stored') return { connection_id: connectionId, status: 'active', provider: hold.providerName }
+  if (ending.kind === 'failed') throw failure(ending.error, undefined)
+  throw describeOutcome(await waitForOutcome(deps.database, hold.handshakeId))
 }
 
-function findRefusal(hold: store.StoredHold | undefined, workspaceId: string): string | undefined {
-  if (hold === undefined) return 'wrong_code'
-  if (hold.isLate) return 'completion_missed'
-  return hold.workspaceId === workspaceId ? undefined : 'wrong_user'
+type Prepared =
+  | { readonly kind: 'code'; readonly opened: OpenedProvider; readonly presented: Presented }
+  | {
+      readonly kind: 'credentials'
+      readonly provider: StaticProvider
+      readonly held: Extract<store.Held, { kind: 'credentials' }>
+    }
+  /** What the person saw and agreed to is not there any more (H8). */
+  | { readonly kind: 'profile_changed' }
+
+/** Everything that using what is held takes. A provider that is away now leaves it as it is. */
+async function prepare(deps: CompleteConnectionDeps, hold: store.HoldState): Promise<Prepared> {
+  const held = store.openHeld(deps.vault, hold)
+  const provider = hold.isProfileRemoved ? undefined : await findProviderById(deps.database, hold.providerId)
+  const changed: Prepared = { kind: 'profile_changed' }
+  if (provider === undefined || !digestProfile(provider, deps.redirectUri).equals(hold.profileDigest)) return changed
+  if (held.kind === 'credentials') return isStatic(provider) ? { kind: 'credentials', provider, held } : changed
+  if (isStatic(provider) || hold.redirectUri === undefined) return changed
+  const opened = await openProvider(deps.database, deps.vault, provider.id)
+  await deps.providerClient.findEndpoints(opened.provider)
+  const { code, codeVerifier, nonce, callbackParams } = held
+  return {
+    kind: 'code',
+    opened,
+    presented: { code, codeVerifier, nonce, callbackParams, redirectUri: hold.redirectUri },
+  }
 }
 
-async function openHold(
+function follow(deps: CompleteConnectionDeps, bound: Accepted, prepared: Prepared): Promise<Ending> {
+  switch (prepared.kind) {
+    case 'code':
+      return exchangeAndStore(deps, bound, prepared.opened, prepared.presented)
+    case 'credentials':
+      return storeTyped(deps, bound, prepared.provider, prepared.held)
+    case 'profile_changed':
+      return endWithout(deps, bound, { event: 'oauth_error', reason: 'profile_changed', returnError: 'link_expired' })
+  }
+}
+
+/** Destroys everything that is held for the connection. */
+async function refuse(
   deps: CompleteConnectionDeps,
-  transaction: Queryable,
-  { attemptId, sealed, keyId }: store.StoredHold,
-  acceptanceId: string,
-): Promise<Taken> {
-  const attempt: AttemptState | undefined = await selectAttemptById(transaction, attemptId)
-  if (attempt === undefined || sealed === null || keyId === null) throw new Error('a hold without its secrets')
-  return { attempt: { ...attempt, acceptanceId }, held: store.openHeld(deps.vault, attemptId, { sealed, keyId }) }
+  { connectionId, origin }: CompletionRequest,
+  outcome: 'wrong_code' | 'wrong_user' | 'completion_missed',
+): Promise<never> {
+  const error = outcome === 'completion_missed' ? outcome : 'completion_refused'
+  await deps.database.transaction(async (transaction) => {
+    const subject = await store.selectSubject(transaction, connectionId)
+    if (subject === undefined) throw new AppError('connection_not_found', 'There is no such connection.')
+    await endHolds(transaction, connectionId, { which: 'all', returnError: error, reason: error })
+    await recordRefusal(deps, transaction, { ...subject, outcome, origin })
+  })
+  throw failure(error, undefined)
 }
 
-/** Destroys what is held for a connection, unused. One that waited for its first grant fails; another stays as it is. */
-export async function destroyHolds(
-  deps: Pick<CompleteConnectionDeps, 'createId'>,
-  transaction: Queryable,
-  connectionId: string,
-  holds: readonly store.StoredHold[],
-  reason: string,
-  origin: Origin,
-): Promise<void> {
-  const isMissed = reason === 'completion_missed'
-  const statusReason = isMissed ? reason : 'completion_refused'
-  for (const hold of holds) {
-    await store.destroyHold(transaction, hold, isMissed ? 'link_expired' : 'completion_refused')
-    if (!hold.isReconnect) await failConnection(transaction, connectionId, statusReason)
-    const { zone, providerId } = hold
-    const about = { connectionId, zone, providerId, origin }
-    await recordEvent(transaction, deps.createId(), { event: 'completion_refused', outcome: reason, ...about })
+/** The right code and the right user, and nothing held: somebody asked before. They hear what came of it. */
+async function refuseRepetition(
+  deps: CompleteConnectionDeps,
+  request: CompletionRequest,
+  hold: store.HoldState,
+): Promise<never> {
+  const recorded = await waitForOutcome(deps.database, hold.handshakeId)
+  // the time ran out between two looks
+  if (recorded?.isMissed === true) return refuse(deps, request, 'completion_missed')
+  await recordRefusal(deps, deps.database, { ...hold, outcome: 'repeated', origin: request.origin })
+  throw describeOutcome(recorded)
+}
+
+function describeOutcome(recorded: RecordedOutcome | undefined): AppError {
+  if (recorded?.outcome === 'success') return failure('already_completed', recorded)
+  if (recorded?.outcome === 'error') return failure(recorded.error ?? 'already_completed', recorded)
+  if (recorded?.isUnderWay === true) {
+    return new AppError('unavailable', 'This connection is being completed right now.', { retryAfterSeconds: 5 })
   }
+  return failure(recorded?.isElsewhere === true ? 'already_completed' : 'link_expired', recorded)
 }
 
-const profileChanged: Conclusion = { event: 'oauth_error', reason: 'profile_changed', returnError: 'link_expired' }
-
-async function use(deps: CompleteConnectionDeps, bound: Accepted, held: store.HeldSecrets): Promise<ExchangeOutcome> {
-  const { connectionId, metadata, providerId, profileDigest, isProfileRemoved } = bound.attempt
-  const provider = isProfileRemoved ? undefined : await findProviderById(deps.database, providerId)
-  if (provider === undefined || !digestProfile(provider, deps.redirectUri).equals(profileDigest)) {
-    return { kind: 'failed', conclusion: profileChanged }
-  }
-  if (held.kind === 'code') {
-    const { kind: _, completionCode: __, ...brought } = held
-    return exchangeCode(deps, bound, await openProvider(deps.database, deps.vault, providerId), brought)
-  }
-  if (!isStatic(provider)) return { kind: 'failed', conclusion: profileChanged }
-  const connection = fromTypedCredentials({ connectionId, provider, metadata, values: held.values })
-  const isStored = await storeGrant(deps, bound, { connection, tokens: undefined })
-  return { kind: isStored ? 'stored' : 'turned_away' }
+const messages: Partial<Record<ErrorCode, string>> = {
+  completion_refused: 'This connection was not completed, and what the person brought was destroyed.',
+  already_completed: 'This connection was completed before, or something else became of it.',
+  account_mismatch: 'The person signed in with another account than the one that is connected.',
+  link_expired: 'This connection cannot be completed any more: ask for a new link.',
+  provider_unavailable: 'The provider could not be reached: ask for a new link.',
+  provider_rejected: 'The provider refused what the person brought: ask for a new link.',
 }
 
-/** Nothing is held: it was used or destroyed before, or never was. */
-async function explainNothing({ database }: CompleteConnectionDeps, connectionId: string): Promise<AppError> {
-  const { status } = await getConnection(database, connectionId)
-  return status === 'active'
-    ? new AppError('already_completed', 'Nothing waits to be completed.', { details: { status } })
-    : refused()
+/** @param error - in the words of return URLs */
+function failure(error: string, recorded: RecordedOutcome | undefined): AppError {
+  // late is no other answer than wrong: whoever guesses learns nothing
+  const code = error === 'completion_missed' ? 'completion_refused' : toErrorCode(error)
+  const details = code === 'already_completed' && recorded ? { details: { status: recorded.status } } : {}
+  return new AppError(code, messages[code] ?? 'This connection could not be completed.', details)
 }
 
-function refused(): AppError {
-  return new AppError(
-    'completion_refused',
-    'This does not complete the connection: what its user brought was destroyed, or is not there. Ask for a new link.',
-  )
-}
-
-const explanations = {
-  provider_unavailable: 'The provider could not be reached, so nothing was connected. Ask for a new link.',
-  provider_rejected: 'The provider did not accept the sign-in, so nothing was connected. Ask for a new link.',
-  account_mismatch: 'The user came back with another account than the one that is connected.',
-  link_expired: 'The provider profile was changed or removed meanwhile, or a newer link took the place of this one.',
-}
-
-function toError(error: string): AppError {
-  const code = isErrorCode(error) ? error : 'internal'
-  const known: Readonly<Record<string, string>> = explanations
-  return new AppError(code, known[code] ?? 'The connection ended otherwise meanwhile.')
+function toErrorCode(error: string): ErrorCode {
+  return isErrorCode(error) && messages[error] !== undefined ? error : 'internal'
 }

@@ -17,7 +17,7 @@ export type OutcomeDeps = {
 /** An attempt that may be followed through, and whoever brought it so far. */
 export type Accepted = { readonly attempt: AcceptedAttempt; readonly origin: Origin }
 
-export type Bound = { readonly attempt: AttemptState; readonly origin: Origin }
+type Bound = { readonly attempt: AttemptState; readonly origin: Origin }
 
 /** How a handshake ends without a grant. */
 export type Conclusion = {

@@ -1,112 +1,181 @@
 import type { CredentialValue } from '@nexus/contracts'
 import type { Queryable } from '../db/database.ts'
-import { sql } from '../db/sql.ts'
-import type { SealedSecret, SecretVault } from '../vault/secret-vault.ts'
-import { type AttemptSecrets, attemptContext } from './attempt-store.ts'
+import { fragment, sql } from '../db/sql.ts'
+import type { SecretVault } from '../vault/secret-vault.ts'
+import {
+  type Acceptance,
+  type AttemptRow,
+  type AttemptSecrets,
+  type AttemptState,
+  acceptAttempt,
+  attemptColumns,
+  attemptContext,
+  attemptSource,
+  fromAttemptRow,
+} from './attempt-store.ts'
+import { forgetHeldOf } from './store.ts'
 
-/** What a person brought, unused, with the code by which their app asks for it. */
-export type HeldSecrets = { readonly completionCode: string } & (
-  | ({ readonly kind: 'code' } & HeldCode)
+/** What a person brought: a code nobody has presented yet, or what was typed in. */
+export type Brought =
+  | (AttemptSecrets & {
+      readonly kind: 'code'
+      readonly code: string
+      /** Parameters of the callback that the profile keeps for agents. */
+      readonly callbackParams: Readonly<Record<string, unknown>>
+    })
   | { readonly kind: 'credentials'; readonly values: Readonly<Record<string, CredentialValue>> }
-)
 
-export type HeldCode = AttemptSecrets & {
-  readonly code: string
-  readonly redirectUri: string
-  /** Parameters of the callback that the profile keeps for agents. */
-  readonly callbackParams: Readonly<Record<string, unknown>>
+/** It lies sealed beside the code that asks for it, so that who repeats their callback is sent the same way. */
+export type Held = Brought & { readonly completionCode: string }
+
+export type NewHold = { readonly held: Held; readonly completionHash: Buffer; readonly seconds: number }
+
+/** Accepts an attempt and puts aside what it brought, by one statement. */
+export function holdAttempt(
+  database: Queryable,
+  vault: SecretVault,
+  attempt: AttemptState,
+  acceptanceId: string,
+  { held, completionHash, seconds }: NewHold,
+): Promise<Acceptance | undefined> {
+  const sealed = vault.seal(JSON.stringify(held), attemptContext(attempt.attemptId))
+  return acceptAttempt(database, attempt, acceptanceId, { ...sealed, completionHash, seconds })
 }
 
-export function sealHeld(vault: SecretVault, attemptId: string, held: HeldSecrets): SealedSecret {
-  return vault.seal(JSON.stringify(held), attemptContext(attemptId))
+/** An attempt with what became of what it brought. All times are the database's. */
+export type HoldState = AttemptState & {
+  readonly workspaceId: string
+  /** Nobody has asked for it yet, or not in time. */
+  readonly isHeld: boolean
+  readonly isLate: boolean
+}
+
+type HoldRow = AttemptRow & Pick<HoldState, 'workspaceId' | 'isHeld' | 'isLate'>
+
+const holdColumns = fragment`${attemptColumns}, c.workspace_id as "workspaceId",
+           h.outcome is null and h.held_until is not null as "isHeld", coalesce(h.held_until <= now(), false) as "isLate"`
+
+export async function selectHold(database: Queryable, attemptId: string): Promise<HoldState | undefined> {
+  const [row] = await database.query<HoldRow>(sql`
+    select ${holdColumns} from ${attemptSource} where a.id = ${attemptId}::uuid`)
+  return row && fromAttemptRow(row)
+}
+
+/** By its completion code, whatever became of it, if it is one of this connection. */
+export async function selectHoldByCode(
+  database: Queryable,
+  connectionId: string,
+  completionHash: Buffer,
+): Promise<HoldState | undefined> {
+  const [row] = await database.query<HoldRow>(sql`
+    select ${holdColumns} from ${attemptSource}
+     where a.completion_hash = ${completionHash}::bytea and c.id = ${connectionId}::uuid`)
+  return row && fromAttemptRow(row)
 }
 
 /** @throws AppError `vault_integrity`, `key_unavailable` */
-export function openHeld(vault: SecretVault, attemptId: string, { sealed, keyId }: SealedSecret): HeldSecrets {
-  const held: HeldSecrets = JSON.parse(vault.open(sealed, attemptContext(attemptId), keyId))
+export function openHeld(vault: SecretVault, { attemptId, sealedSecrets }: AttemptState): Held {
+  if (sealedSecrets === null) throw new Error('nothing is held in this attempt')
+  const held: Held = JSON.parse(vault.open(sealedSecrets, attemptContext(attemptId)))
+  // what an attempt keeps before its callback is sealed for the same place
+  if (typeof held.completionCode !== 'string') throw new Error('this attempt has not come back yet')
   return held
 }
 
-/** What this very attempt keeps for the app; undefined where it keeps nothing (any more). */
-export async function selectHeld(database: Queryable, attemptId: string): Promise<SealedSecret | undefined> {
-  const [row] = await database.query<SealedSecret>(sql`
-    select a.secrets as "sealed", a.key_id as "keyId"
-      from handshake_attempts a
-      join handshakes h on h.id = a.handshake_id
-     where a.id = ${attemptId}::uuid and a.completion_hash is not null and a.secrets is not null
-       and h.outcome is null and h.held_until > now()`)
-  return row
-}
-
-export type StoredHold = {
-  readonly attemptId: string
-  readonly handshakeId: string
-  readonly isReconnect: boolean
-  readonly zone: string
-  readonly providerId: string
-  readonly workspaceId: string
+export type HoldKey = {
+  readonly attempt: AttemptState
   readonly completionHash: Buffer
-  readonly isLate: boolean
-  readonly sealed: Buffer | null
-  readonly keyId: Buffer | null
-}
-
-/** All that is held for a connection, late or not, which nobody else takes or ends until the transaction does. */
-export async function lockHolds(transaction: Queryable, connectionId: string): Promise<readonly StoredHold[]> {
-  return transaction.query<StoredHold>(sql`
-    select a.id as "attemptId", h.id as "handshakeId", h.purpose = 'reconnect' as "isReconnect", c.zone as "zone",
-           c.provider_id as "providerId", c.workspace_id as "workspaceId", a.completion_hash as "completionHash",
-           h.held_until <= now() as "isLate", a.secrets as "sealed", a.key_id as "keyId"
-      from handshakes h
-      join handshake_attempts a on a.handshake_id = h.id and a.completion_hash is not null
-      join connections c on c.id = h.connection_id
-     where h.connection_id = ${connectionId}::uuid and h.outcome is null and h.held_until is not null
-     order by h.id
-       for update of h`)
+  /** Whose account it is, says the app. */
+  readonly workspaceId: string
 }
 
 /**
- * Takes what is held out of the database, for this acceptance to follow through. From here on the handshake stands as
- * after a callback that was accepted a moment ago.
+ * Takes what is held, in time and for the right person, to follow it through: of any number who ask, on any number of
+ * Brokers, one gets it (H2). From here on it is as if its callback had been accepted now: who dies with it leaves a
+ * handshake that a new opening of its link may take up after the grace.
+ * With the same `acceptanceId` it may be repeated after a lost acknowledgement (R4): it finds what it did before.
  */
-export async function takeHold(transaction: Queryable, hold: StoredHold, acceptanceId: string): Promise<void> {
-  await transaction.query(sql`
+export async function takeHold(
+  database: Queryable,
+  { attempt, completionHash, workspaceId }: HoldKey,
+  acceptanceId: string,
+): Promise<boolean> {
+  const rows = await database.query(sql`
     with taken as (
-      update handshakes set held_until = null, accepted_at = now(), acceptance_id = ${acceptanceId}::uuid
-       where id = ${hold.handshakeId}::uuid
-      returning connection_id, purpose
-    ), waiting as (
+      update handshakes h set acceptance_id = ${acceptanceId}::uuid, accepted_at = now(), held_until = null
+        from handshake_attempts a, connections c
+       where h.id = ${attempt.handshakeId}::uuid and a.id = ${attempt.attemptId}::uuid and c.id = h.connection_id
+         and a.handshake_id = h.id and a.completion_hash = ${completionHash}::bytea
+         and c.workspace_id = ${workspaceId}::text and h.outcome is null and h.held_until > now()
+         and case h.purpose when 'reconnect' then c.status <> 'revoked'
+                            else c.status = 'pending' and c.pending_until > now() end
+      returning h.connection_id, h.purpose
+    ), forgotten as (
+      update handshake_attempts set secrets = null, key_id = null
+       where id = ${attempt.attemptId}::uuid and exists (select from taken)
+    ), kept as (
       update connections set pending_until = greatest(pending_until, now() + interval '2 minutes')
        where id in (select connection_id from taken where purpose <> 'reconnect')
     )
-    update handshake_attempts set secrets = null, key_id = null, completion_hash = null
-     where id = ${hold.attemptId}::uuid`)
-}
-
-/** True where this acceptance took the hold: its acknowledgement was lost. */
-export async function isTakenBy(database: Queryable, connectionId: string, acceptanceId: string): Promise<boolean> {
-  const rows = await database.query(sql`
-    select 1 from handshakes
-     where connection_id = ${connectionId}::uuid and acceptance_id = ${acceptanceId}::uuid and held_until is null`)
+    select true as "isTaken" from taken
+    union all
+    select true from handshakes where id = ${attempt.handshakeId}::uuid and acceptance_id = ${acceptanceId}::uuid`)
   return rows.length > 0
 }
 
-/** Forgets what is held, unused. */
-export async function destroyHold(transaction: Queryable, hold: StoredHold, error: string): Promise<void> {
-  await transaction.query(sql`
-    with ended as (
-      update handshakes set held_until = null, outcome = 'error', outcome_error = ${error}::text
-       where id = ${hold.handshakeId}::uuid
-    )
-    update handshake_attempts set secrets = null, key_id = null, completion_hash = null
-     where id = ${hold.attemptId}::uuid`)
+/** A handshake whose hold was destroyed. */
+export type DestroyedHold = {
+  readonly connectionId: string
+  readonly providerId: string
+  readonly zone: string
+  /** Its connection waited for it. */
+  readonly isFirst: boolean
 }
 
-/** Connections for which something was held longer than it may be. */
-export async function selectMissedHolds(database: Queryable, limit: number): Promise<readonly string[]> {
-  const rows = await database.query<{ connectionId: string }>(sql`
-    select distinct connection_id as "connectionId" from handshakes
+/**
+ * Destroys what a connection's handshakes hold, and ends them so.
+ * @param which - `late`: only what the app did not come for in time
+ */
+export function destroyHolds(
+  transaction: Queryable,
+  connectionId: string,
+  which: 'all' | 'late',
+  error: string,
+): Promise<readonly DestroyedHold[]> {
+  return transaction.query<DestroyedHold>(sql`
+    with held as (
+      select id from handshakes
+       where connection_id = ${connectionId}::uuid and outcome is null and held_until is not null
+         and (${which}::text = 'all' or held_until <= now())
+       order by id
+         for update
+    ), ended as (
+      update handshakes set outcome = 'error', outcome_error = ${error}::text, held_until = null
+       where id in (select id from held)
+      returning id, connection_id, purpose
+    ), forgotten as (
+      ${forgetHeldOf(fragment`select id from ended`)}
+    )
+    select c.id as "connectionId", c.provider_id as "providerId", c.zone as "zone", e.purpose <> 'reconnect' as "isFirst"
+      from ended e
+      join connections c on c.id = e.connection_id`)
+}
+
+/** Connections for which something was held that nobody came for in time. */
+export async function selectMissed(database: Queryable, limit: number): Promise<readonly string[]> {
+  const rows = await database.query<{ readonly id: string }>(sql`
+    select distinct connection_id as id from handshakes
      where held_until <= now() and outcome is null
      limit ${limit}::int`)
-  return rows.map(({ connectionId }) => connectionId)
+  return rows.map(({ id }) => id)
+}
+
+/** What the audit says of a connection. */
+export async function selectSubject(
+  database: Queryable,
+  connectionId: string,
+): Promise<Omit<DestroyedHold, 'isFirst'> | undefined> {
+  const [row] = await database.query<Omit<DestroyedHold, 'isFirst'>>(sql`
+    select id as "connectionId", provider_id as "providerId", zone from connections where id = ${connectionId}::uuid`)
+  return row
 }

@@ -1,6 +1,4 @@
 import {
-  completeConnectionBody,
-  connectionCompleted,
   connectionRequestLimit,
   connectionRequested,
   consentSpecBody,
@@ -19,16 +17,14 @@ import {
 } from '@nexus/service'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
-import { agentRoute, operatorRoute, pageRoute } from '../http/access.ts'
+import { agentRoute, pageRoute } from '../http/access.ts'
 import { type BeginHandshakeDeps, beginHandshake } from './begin-handshake.ts'
 import { beginReconnect } from './begin-reconnect.ts'
 import { type Callback, callbackQuery } from './callback.ts'
 import type { CallbackAnswer } from './callback-answer.ts'
-import { type CompleteConnectionDeps, completeConnection } from './complete-connection.ts'
 import { type CompleteHandshakeDeps, completeHandshake } from './complete-handshake.ts'
 
-export type HandshakeRouteDeps = CompleteConnectionDeps &
-  BeginHandshakeDeps &
+export type HandshakeRouteDeps = BeginHandshakeDeps &
   CompleteHandshakeDeps & {
     /** Whose pages they look like. */
     readonly brand: () => Brand
@@ -81,21 +77,6 @@ export function registerHandshakeRoutes(app: ZodApp, deps: HandshakeRouteDeps): 
         idempotencyKey: headers['idempotency-key'],
         origin,
       }),
-  )
-  app.post(
-    '/connections/:id/complete',
-    {
-      config: operatorRoute,
-      schema: {
-        tags: ['handshake'],
-        summary: 'Say which user came back: only then is what they brought used (completion "app")',
-        params: idParams,
-        querystring: noQuery,
-        body: completeConnectionBody,
-        response: { 200: connectionCompleted },
-      },
-    },
-    async ({ params, body, origin }) => completeConnection(deps, { connectionId: params.id, wanted: body, origin }),
   )
   app.register(async (pages: ZodApp) => {
     pages.addHook('onRequest', deps.limitPublicRoutes)

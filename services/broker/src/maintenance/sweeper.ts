@@ -11,11 +11,11 @@ export type SweeperDeps = {
   readonly clock: DatabaseClock
   readonly logger: Logger
   readonly intervalMs: number
-  /** Destroys what no app has completed in time, at most `limit` of it. */
-  readonly endMissedHolds: (limit: number) => Promise<number>
   readonly auditRetention: Pick<AuditRetention, 'dropOldPartitions'>
   /** PURGE_AFTER_DAYS */
   readonly purgeAfterDays: number
+  /** Destroys up to so many of what apps did not come for in time, and says how many it were. */
+  readonly endMissedCompletions: (limit: number) => Promise<number>
 }
 
 export type Sweeper = AsyncDisposable & {
@@ -35,9 +35,9 @@ export function createSweeper({
   clock,
   logger,
   intervalMs,
-  endMissedHolds,
   auditRetention,
   purgeAfterDays,
+  endMissedCompletions,
 }: SweeperDeps): Sweeper {
   const stopping = new AbortController()
   let daysAhead = 0
@@ -51,7 +51,7 @@ export function createSweeper({
     ['measure the clock', () => clock.measure()],
     ['make audit partitions', () => ensurePartitions(database)],
     ['count audit partitions', async () => (daysAhead = await countDaysAhead(database))],
-    ['end what no app completed', batched((_, limit) => endMissedHolds(limit))],
+    ['end missed completions', (signal) => inBatches(endMissedCompletions, signal)],
     ['expire connections', batched(store.expirePendingConnections)],
     ['forget secrets of attempts', batched(store.forgetAttemptSecrets)],
     ['delete expired handshakes', batched(store.deleteExpiredHandshakes)],
