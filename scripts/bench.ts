@@ -9,7 +9,7 @@ token-read measures token reads per second through Gateway and Broker beside a b
 10000 connections, 5 rounds of 8 seconds each.
 
 refresh measures how long a Broker takes to claim a batch of due tokens among many, how much reads suffer from many
-connections, and how many tokens one Broker refreshes a second. Defaults: 1000000 connections, 10000 due, 8 seconds.
+connections, and how many tokens one Broker refreshes a second. Defaults: 1000000 connections, 10000 due, rounds of 8 seconds.
 
 Both end with one JSON line. Nothing else should run meanwhile.
 `

@@ -70,34 +70,44 @@ async function readAnswered(provider: Service): Promise<number> {
   return answered
 }
 
+const fewConnections = 10_000
+const readRounds = 6
+
+/**
+ * Reads of few connections and of many, each by an installation of its own, loaded in turns: what the machine does with its
+ * other tenants, or how warm it is, weighs on both alike.
+ */
 async function benchScale({ connections, seconds }: RefreshBenchOptions) {
   await using resources = new AsyncDisposableStack()
+  const few = await prepareReads(resources, fewConnections)
+  const many = await prepareReads(resources, connections)
+  const scales = [few, many] as const
+  for (const { read } of scales) await read(seconds)
+  for (let round = 0; round < readRounds; round++) {
+    for (const scale of round % 2 === 0 ? scales : scales.toReversed()) scale.rates.push(await scale.read(seconds))
+    say(`reads per second: ${few.rates[round]} of ${fewConnections}, ${many.rates[round]} of ${connections}`)
+  }
+  const ratios = few.rates.map((rate, round) => rate / (many.rates[round] ?? Number.NaN))
+  const reads = { reads_few: median(few.rates), reads_many: median(many.rates) }
+  const claims = await benchClaims(many.installation, many.providerId)
+  return { read_ratio_1m: Math.round(median(ratios) * 100) / 100, ...reads, ...claims }
+}
+
+async function prepareReads(resources: AsyncDisposableStack, connections: number) {
   const installation = await prepareInstallation(resources)
   const { databaseUrl, encryptionKey } = installation
-  const broker = await installation.startBroker({ REFRESH_ENABLED: 'false', NODE_OPTIONS: '--max-semi-space-size=4' })
-  say('sealing 10000 connections …')
-  const few = await seedConnections(databaseUrl, encryptionKey, { count: 10_000 })
-  const readFew = () => loadReads(broker, installation, few.ids, seconds)
-  await readFew()
-  const fewRates = [await readFew(), await readFew()]
   say(`sealing ${connections} connections …`)
-  const many = await seedConnections(databaseUrl, encryptionKey, {
+  const { ids, providerId } = await seedConnections(databaseUrl, encryptionKey, {
     count: connections,
-    name: 'many',
     dueInSeconds: (n) => (n % 1000 === 0 ? -60 : 3_000 + n / 1000),
   })
   await settleDown(databaseUrl)
-  const manyRates: number[] = []
-  await loadReads(broker, installation, many.ids, seconds)
-  for (let round = 0; round < 2; round++) manyRates.push(await loadReads(broker, installation, many.ids, seconds))
-  const ratio = median(fewRates) / median(manyRates)
-  say(`reads per second: ${median(fewRates)} of 10000, ${median(manyRates)} of ${connections}`)
-
-  const claims = await benchClaims(installation, many.providerId)
-  return { read_ratio_1m: Math.round(ratio * 100) / 100, ...claims }
+  const broker = await installation.startBroker({ REFRESH_ENABLED: 'false', NODE_OPTIONS: '--max-semi-space-size=4' })
+  const read = (seconds: number) => loadReads(broker, installation, ids, seconds)
+  return { installation, providerId, read, rates: new Array<number>() }
 }
 
-/** What a million new rows leave PostgreSQL to write is written before anything is measured beside them. */
+/** What new rows leave PostgreSQL to write is written before anything is measured beside them. */
 async function settleDown(databaseUrl: string): Promise<void> {
   const pool = new pg.Pool({ connectionString: databaseUrl, max: 1 })
   await pool.query('vacuum analyze')

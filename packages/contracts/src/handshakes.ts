@@ -138,5 +138,6 @@ export type ConnectionRequested = z.infer<typeof connectionRequested>
 export type CaptureSchema = z.infer<typeof captureSchema>
 export type CaptureCredential = z.infer<typeof captureCredentialBody>
 export type CredentialCaptured = z.infer<typeof credentialCaptured>
+export type CompleteAgentConnection = z.infer<typeof completeAgentConnectionBody>
 export type CompleteConnection = z.infer<typeof completeConnectionBody>
 export type ConnectionCompleted = z.infer<typeof connectionCompleted>

@@ -14,6 +14,7 @@ import { type ConnectRouteDeps, registerConnectRoutes } from './connect/routes.t
 import { type ConnectionRouteDeps, registerConnectionRoutes } from './connections/routes.ts'
 import { pageKindOf, translateBrokerError } from './errors.ts'
 import { type CaptureRouteDeps, registerCaptureRoutes } from './handshake/capture-routes.ts'
+import { registerCompletionRoutes } from './handshake/completion-routes.ts'
 import { type HandshakeRouteDeps, registerHandshakeRoutes } from './handshake/routes.ts'
 import { type ReadinessDeps, checkReadiness } from './health/readiness.ts'
 import { anyKeyRoute } from './http/access.ts'
@@ -57,6 +58,7 @@ export async function buildApp(deps: BrokerDeps): Promise<ZodApp> {
   registerHandshakeRoutes(app, deps)
   registerCaptureRoutes(app, deps)
   registerConnectRoutes(app, deps)
+  registerCompletionRoutes(app, deps)
   registerConnectionRoutes(app, deps)
   registerAuditRoutes(app, deps.database)
   registerOperations(app, metrics)

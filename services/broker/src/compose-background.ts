@@ -6,6 +6,7 @@ import { startDisconnecting } from './connections/start-disconnecting.ts'
 import { createDatabaseClock } from './db/database-clock.ts'
 import type { Database } from './db/database.ts'
 import { createLoneConnections } from './db/lone-connections.ts'
+import { endMissedCompletions } from './handshake/end-holds.ts'
 import { watchPartitions, watchRevocations } from './health/broker-metrics.ts'
 import { createPartitionCounter, watchConnections, watchOldestPartition } from './health/database-metrics.ts'
 import { createVaultMetrics } from './health/vault-metrics.ts'
@@ -47,6 +48,7 @@ export function composeHousekeeping(
       intervalMs: sweepEveryMs,
       auditRetention,
       purgeAfterDays: config.PURGE_AFTER_DAYS,
+      endMissedCompletions: (limit) => endMissedCompletions({ database, createId }, limit),
     }),
   )
   watchPartitions(metrics, sweeper)

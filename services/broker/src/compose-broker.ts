@@ -11,6 +11,7 @@ import type { BrokerConfig } from './config.ts'
 import { composeBranding } from './connect/compose-branding.ts'
 import { createLastUsed } from './connections/last-used.ts'
 import { createTokenReader } from './connections/read-token.ts'
+import { createUnrefreshedLog } from './connections/unrefreshed-log.ts'
 import type { Database } from './db/database.ts'
 import { createBrokerMetrics } from './health/broker-metrics.ts'
 import { createRefreshMetrics, watchRefresher } from './health/refresh-metrics.ts'
@@ -71,6 +72,7 @@ export async function composeBroker(
   watchRefresher(metrics, database, refresher.breakers, refresher.held)
   const sending = composeSending(config, resources, { ...shared, ...outbound, metrics })
   const lastUsed = resources.use(createLastUsed(database, logger, host.monotonicMs))
+  const logUnrefreshed = createUnrefreshedLog(logger, host.monotonicMs)
 
   const deps: BrokerDeps = {
     ...shared,
@@ -85,10 +87,7 @@ export async function composeBroker(
     assertUrlAllowed: outbound.assertUrlAllowed,
     tryCredentials: createTrial({ fetch: outbound.fetch, logger }),
     ...composeBranding(config, { ...shared, fetch: outbound.fetch }),
-    redirectUri: { baseUrl: config.BASE_URL, redirectPath: config.REDIRECT_PATH },
-    returnDomains: config.ALLOWED_RETURN_DOMAINS,
-    linkTtlSeconds: config.CONNECT_LINK_TTL_SECONDS,
-    signer: createStateSigner({ key: config.STATE_KEY.reveal(), retiredKey: config.STATE_KEY_RETIRED?.reveal() }),
+    ...handshakeSettings(config),
     randomBytes,
     limitPublicRoutes: limitByAddress(
       createRateLimiter({
@@ -104,7 +103,7 @@ export async function composeBroker(
       noteUse: lastUsed.note,
       noteServedUnrefreshed(connectionId, error) {
         refreshMetrics.countServedUnrefreshed(error.code)
-        logger.warn({ connection_id: connectionId, details: { code: error.code } }, 'a token was served unrefreshed')
+        logUnrefreshed(connectionId, error)
       },
     }),
   }
@@ -136,6 +135,16 @@ function composeVault(keyring: Keyring, { database, createId, logger, count }: I
       logger.error({ err: error, purpose, record: recordId }, 'an integrity failure could not be recorded')
     })
   })
+}
+
+function handshakeSettings(config: BrokerConfig) {
+  return {
+    redirectUri: { baseUrl: config.BASE_URL, redirectPath: config.REDIRECT_PATH },
+    returnDomains: config.ALLOWED_RETURN_DOMAINS,
+    linkTtlSeconds: config.CONNECT_LINK_TTL_SECONDS,
+    completionSeconds: config.COMPLETION_SECONDS,
+    signer: createStateSigner({ key: config.STATE_KEY.reveal(), retiredKey: config.STATE_KEY_RETIRED?.reveal() }),
+  }
 }
 
 function callerSettings(config: BrokerConfig): CallerSettings {

@@ -60,6 +60,7 @@ function openSweeper(database: ShiftedDatabase) {
     intervalMs: 3_600_000,
     auditRetention: retention,
     purgeAfterDays: 90,
+    endMissedCompletions: async () => 0,
   })
   onTestFinished(() => sweeper[Symbol.asyncDispose]())
   const complaints = () => [...logs.lines(), ...retention.logs.lines()].filter(({ level }) => level !== 'info')

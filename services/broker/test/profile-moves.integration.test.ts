@@ -1,6 +1,6 @@
 import { createBrowser } from '@nexus/testing'
 import { test } from '@nexus/testing/vitest'
-import { expect } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
 import { isApp, requestConnection, startRegisteredProvider, startTestBroker } from './harness.ts'
 
 test('[A3] once accounts are connected, their tokens cannot be sent to another origin by editing the profile', async ({
@@ -28,6 +28,47 @@ test('[A3] once accounts are connected, their tokens cannot be sent to another o
   expect(harmless.status).toBe(200)
   const audit = await broker.get<{ events: { data: unknown }[] }>('/audit?event_type=provider.updated&limit=1')
   expect(audit.body.events[0]?.data).toEqual({ name: 'scripted', fields: ['description', 'scopes'] })
+})
+
+test('[V5] a stored client secret does not follow a profile to another origin: it must be given again', async ({
+  database,
+}) => {
+  await using broker = await startTestBroker(database)
+  await using provider = await startRegisteredProvider(broker, { name: 'movable' })
+  const path = `/providers/${provider.providerId}`
+  const elsewhere = {
+    issuer: null,
+    auth_url: 'http://127.0.0.1:9/a',
+    token_url: 'http://127.0.0.1:9/t',
+    scopes: ['read'],
+    distinct_redirect_uri: true,
+  }
+
+  const taken = await broker.send('PATCH', path, { body: elsewhere })
+  expect(taken).toMatchObject({ status: 422, body: { code: 'invalid_profile', details: { field: 'client_secret' } } })
+  const replaced = await broker.send('PUT', path, {
+    body: { ...elsewhere, name: 'movable', client_id: 'x', issuer: undefined },
+  })
+  expect(replaced.body).toMatchObject({ code: 'invalid_profile', details: { field: 'client_secret' } })
+
+  const own = { ...elsewhere, client_secret: 'known-to-whoever-moves-it' }
+  expect((await broker.send('PATCH', path, { body: own })).status).toBe(200)
+  expect((await broker.send('PATCH', path, { body: { token_url: 'http://127.0.0.1:9/other-path' } })).status).toBe(200)
+})
+
+test('[P6] tokens that are still to be revoked do not follow a profile to another origin', async ({ database }) => {
+  await using broker = await startTestBroker(database)
+  await using provider = await startRegisteredProvider(broker, { name: 'owing' })
+  await database.pool.query(
+    `insert into revocations (id, connection_id, provider_id, zone, tokens, key_id, next_attempt_at)
+     values (gen_random_uuid(), gen_random_uuid(), $1, 'root', '\\x00', '\\x00', now() + interval '1 hour')`,
+    [provider.providerId],
+  )
+  // no Broker has its key
+  onTestFinished(async () => void (await database.pool.query('delete from revocations')))
+  const body = { issuer: 'http://127.0.0.1:9', client_secret: 'another' }
+  const moved = await broker.send('PATCH', `/providers/${provider.providerId}`, { body })
+  expect(moved.body).toMatchObject({ code: 'invalid_profile', details: { field: 'issuer' } })
 })
 
 test('an id is the same in whatever case it is written', async ({ database }) => {

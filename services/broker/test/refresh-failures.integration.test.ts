@@ -145,33 +145,66 @@ test('errors that the profile calls fatal end the grant too', async ({ broker, d
 test('a refused client is an alarm on the profile, and no connection is to blame', async ({ broker, database }) => {
   for (const error of ['invalid_client', 'unauthorized_client']) {
     const { provider, id } = await openPlainConnection(broker)
-    const second = await connect(broker, provider)
+    const others = [await connect(broker, provider), await connect(broker, provider)]
+    const spared = await connect(broker, provider)
     const profile = () => broker.get<ProviderProfile>(`/providers/${provider.providerId}`)
-    for (const one of [id, second]) await setSecondsLeft(database.pool, one, 30)
-    provider.next('token', answers.oauthError(error, { status: 401 }))
-    expect(await refreshNow(broker, id)).toMatchObject({
-      status: 502,
-      body: { code: 'provider_rejected', details: { error } },
-    })
-    expect(await auditOf(broker, id)).toContain(`token_refresh_failed ${error}`)
-    expect(await connectionOf(broker, id)).toMatchObject({ status: 'active', status_reason: null })
-    expect((await profile()).body.alarm).toMatchObject({ reason: error })
+    for (const one of [id, ...others, spared]) await setSecondsLeft(database.pool, one, 30)
+    const refusal = answers.oauthError(error, { status: 401 })
+    provider.next('token', refusal, refusal, refusal)
+    for (const one of [id, ...others]) {
+      expect(await refreshNow(broker, one)).toMatchObject({
+        status: 502,
+        body: { code: 'provider_rejected', details: { error } },
+      })
+      expect(await auditOf(broker, one)).toContain(`token_refresh_failed ${error}`)
+      expect(await connectionOf(broker, one)).toMatchObject({ status: 'active', status_reason: null })
+      expect((await profile()).body.alarm).toMatchObject({ reason: error })
+    }
 
     // nobody else's token would fare better: the provider is not asked again
-    expect((await refreshNow(broker, second)).status).toBe(502)
-    for (const one of [id, second]) expect((await readToken(broker, one)).status, 'it lives').toBe(200)
-    expect(provider.counts().refreshRequests).toBe(1)
+    expect((await refreshNow(broker, spared)).status).toBe(502)
+    for (const one of [id, spared]) expect((await readToken(broker, one)).status, 'it lives').toBe(200)
+    expect(provider.counts().refreshRequests).toBe(3)
 
     // once the operator has mended the profile nobody has to wait
     await broker.send('PATCH', `/providers/${provider.providerId}`, {
       body: { description: 'mended' },
       key: broker.keys.ADMIN_API_KEY,
     })
-    expect((await refreshNow(broker, second)).status).toBe(200)
+    expect((await refreshNow(broker, spared)).status).toBe(200)
     expect((await profile()).body.alarm).toBeNull()
   }
   const alarms = broker.logs.lines().filter(({ msg }) => msg === 'a provider refuses our client')
-  expect(alarms).toHaveLength(2)
+  expect(alarms).toHaveLength(6)
+})
+
+test('a connection whose client alone is refused holds up no other, and is no alarm for long', async ({
+  broker,
+  database,
+}) => {
+  const { provider, id: bad } = await openPlainConnection(broker)
+  const others = [await connect(broker, provider), await connect(broker, provider)]
+  const profile = async () => (await broker.get<ProviderProfile>(`/providers/${provider.providerId}`)).body
+  const refuseBad = async () => {
+    await database.pool.query('update tokens set next_attempt_at = null where connection_id = $1', [bad])
+    provider.next('token', answers.oauthError('unauthorized_client'))
+    expect(await refreshNow(broker, bad)).toMatchObject({ status: 502, body: { code: 'provider_rejected' } })
+  }
+  await refuseBad()
+  expect((await profile()).alarm, 'nothing says yet that it is alone').toMatchObject({ reason: 'unauthorized_client' })
+  expect((await refreshNow(broker, others[0] ?? '')).status).toBe(200)
+  expect((await profile()).alarm).toBeNull()
+
+  for (let time = 0; time < 4; time++) await refuseBad()
+  expect((await profile()).alarm).toBeNull()
+  expect((await refreshNow(broker, others[1] ?? '')).status).toBe(200)
+  expect(await connectionOf(broker, bad)).toMatchObject({ status: 'active', status_reason: null })
+  // it asks the less often the longer it is refused
+  const { failure_count, next_attempt_at } = await tokenRow(database.pool, bad)
+  expect(failure_count).toBe(5)
+  expect(Number(next_attempt_at)).toBeGreaterThan(Date.now() + 25_000)
+  const about = broker.logs.lines().filter(({ connection_id }) => connection_id === bad)
+  expect(about.filter(({ msg }) => msg === 'a provider refuses our client for one connection')).toHaveLength(4)
 })
 
 test('what has been failing for thirty days past its expiry needs its user', async ({ broker, database }) => {

@@ -20,6 +20,7 @@ import { registerOperatorRoutes } from './http/operator-routes.ts'
 import { openApiInfo } from './open-api-info.ts'
 import { registerPublicAuth } from './public-auth/routes.ts'
 import { registerCaptureRoutes } from './rest/capture-routes.ts'
+import { registerCompletionRoutes } from './rest/completion-routes.ts'
 import { registerRestRoutes } from './rest/routes.ts'
 
 export type GatewayDeps = {
@@ -64,6 +65,7 @@ export async function buildApp(deps: GatewayDeps): Promise<ZodApp> {
   registerHealth(app, { ready: checkReadiness(deps) })
   registerOperatorRoutes(app, metrics)
   await app.register(async (scope) => registerRestRoutes(scope, { broker, verifyState }))
+  await app.register(async (scope) => registerCompletionRoutes(scope, broker))
   const limitPublicRoutes = limitByAddress(
     createRateLimiter({
       redis: deps.redis?.client,

@@ -11,6 +11,7 @@ export type AuditEventName =
   | 'id_token_verification_failed'
   | 'credential_captured'
   | 'credential_refused'
+  | 'connection.held'
   | 'connection.completed'
   | 'completion_refused'
   | 'token_retrieved'

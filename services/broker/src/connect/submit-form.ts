@@ -64,14 +64,16 @@ async function submitCredentials(
   const outcome: CaptureOutcome =
     read.faults.length > 0
       ? { kind: 'faulty', provider, faults: read.faults }
-      : await captureCredential(deps, { attempt, origin }, read.values)
+      : await captureCredential(deps, { attempt, origin, isSameBrowser: true }, read.values)
 
   switch (outcome.kind) {
     case 'captured':
       return returnWithSuccess(deps.returnDomains, { attempt, clearCookie })
+    case 'held':
+      return { kind: 'redirect', location: outcome.location, clearCookie }
     // sent twice, or in two tabs: whoever was second is told what became of the first (H2)
     case 'already_completed':
-      return answerAsRecorded(deps, { attempt, clearCookie })
+      return answerAsRecorded(deps, { attempt, clearCookie, origin })
     case 'expired':
       return expired
     case 'faulty':

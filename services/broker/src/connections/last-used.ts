@@ -4,36 +4,49 @@ import { touchLastUsed } from './store.ts'
 
 const flushEveryMs = 5_000
 const oncePerMs = 60_000
-const maxRemembered = 100_000
+/**
+ * Bounds what uses cost the database. Among a million connections nearly every read is the first of its row in a while, and
+ * would write a page of its own, and that page whole into the log after each checkpoint: more than the read itself costs.
+ */
+const mostPerFlush = 1_000
+const mostWaiting = 100_000
+const mostRemembered = 100_000
 
 export type LastUsed = AsyncDisposable & { readonly note: (connectionId: string) => void }
 
 /**
  * Keeps `last_used_at` without a write per read: uses are gathered and written every few seconds, each row at most once a
- * minute. Losing some in a crash costs nothing but the precision of a display.
+ * minute, and of many rows the longest waiting first. So up to some ten thousand connections in use it is true to the
+ * minute, and with more of them it lags. Losing some in a crash costs nothing but the precision of a display.
  */
 export function createLastUsed(database: Queryable, logger: Logger, now: () => number): LastUsed {
-  const waiting = new Set<string>()
+  /** When each was used last, in the order in which they began to wait. */
+  const waiting = new Map<string, number>()
   let written = new Map<string, number>()
 
   const flush = async (): Promise<void> => {
     if (waiting.size === 0) return
-    const ids = [...waiting]
-    waiting.clear()
+    const batch = [...waiting.entries().take(mostPerFlush)]
+    for (const [id] of batch) waiting.delete(id)
     try {
-      await touchLastUsed(database, ids)
-      for (const id of ids) written.set(id, now())
+      await touchLastUsed(
+        database,
+        batch.map(([id, usedAt]) => ({ id, secondsAgo: (now() - usedAt) / 1000 })),
+      )
+      for (const [id] of batch) written.set(id, now())
     } catch (error) {
       logger.warn({ err: error }, 'last uses could not be written')
     }
-    if (written.size > maxRemembered) written = new Map()
+    if (written.size > mostRemembered) written = new Map()
   }
   const timer = setInterval(() => void flush(), flushEveryMs)
   timer.unref()
 
   return {
     note(connectionId) {
-      if (now() - (written.get(connectionId) ?? -Infinity) >= oncePerMs) waiting.add(connectionId)
+      const isKnown = now() - (written.get(connectionId) ?? -Infinity) < oncePerMs
+      const mayWait = waiting.size < mostWaiting || waiting.has(connectionId)
+      if (!isKnown && mayWait) waiting.set(connectionId, now())
     },
     async [Symbol.asyncDispose]() {
       clearInterval(timer)

@@ -176,15 +176,22 @@ export async function updateToAttentionRequired(transaction: Queryable, id: stri
   return rows.length === 1
 }
 
+export type Use = { readonly id: string; readonly secondsAgo: number }
+
 /** At most once a minute per row, in the order of ids, passing over rows that somebody holds (data.md, Audit). */
-export async function touchLastUsed(database: Queryable, ids: readonly string[]): Promise<void> {
+export async function touchLastUsed(database: Queryable, uses: readonly Use[]): Promise<void> {
   await database.query(sql`
-    update connections set last_used_at = now()
-     where id in (
-       select id from connections
-        where id = any (${ids}::uuid[]) and (last_used_at is null or last_used_at < now() - interval '1 minute')
-        order by id
-          for update skip locked)`)
+    with used as (
+      select c.id, u.at
+        from (select id, now() - make_interval(secs => seconds_ago) as at
+                from unnest(${uses.map(({ id }) => id)}::uuid[], ${uses.map(({ secondsAgo }) => secondsAgo)}::float8[])
+                  as noted (id, seconds_ago)) u
+        join connections c on c.id = u.id
+       where c.last_used_at is null or c.last_used_at < u.at - interval '1 minute'
+       order by c.id
+         for update of c skip locked
+    )
+    update connections c set last_used_at = used.at from used where c.id = used.id`)
 }
 
 /** What a refresh granted, where the provider said so: it may be narrower than before (RFC 6749 §6). */

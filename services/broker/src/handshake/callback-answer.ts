@@ -48,15 +48,19 @@ export function returnWithError(domains: readonly ReturnDomain[], bound: Returni
   )
 }
 
+/** The app cannot be reached any more by what was held for it: the person starts over, as with a link that expired. */
+const isOver = (error: string): boolean =>
+  error === 'link_expired' || error === 'completion_missed' || error === 'completion_refused'
+
 function pageOf(error: string): PageKind {
-  if (error === 'link_expired') return 'expired-link'
+  if (isOver(error)) return 'expired-link'
   if (error === 'access_denied') return 'declined'
   if (error === 'account_mismatch') return 'other-account'
   return error === 'already_completed' ? 'already-completed' : 'provider-problem'
 }
 
 function statusOf(error: string): number {
-  if (error === 'link_expired') return 410
+  if (isOver(error)) return 410
   return error === 'account_mismatch' ? 409 : 200
 }
 

@@ -1,7 +1,6 @@
 import type { CredentialValue } from '@nexus/contracts'
 import type { Origin } from '../audit/audit-event.ts'
 import { recordEvent } from '../audit/record-event.ts'
-import { fromTypedCredentials } from '../connections/activate-connection.ts'
 import { retryWhileAway } from '../db/retry-while-away.ts'
 import type { CredentialFault } from '../providers/credential-schema.ts'
 import { findTrialUrl } from '../oauth/trial-url.ts'
@@ -10,10 +9,12 @@ import { findProviderById } from '../providers/list-providers.ts'
 import { type StaticProvider, isStatic } from '../providers/provider.ts'
 import type { RedirectUriSettings } from '../providers/redirect-uri.ts'
 import { type AttemptState, acceptAttempt } from './attempt-store.ts'
+import { storeTyped } from './follow-through.ts'
 import { aboutOf, noteRetry } from './handshake-outcome.ts'
+import { type HoldDeps, findHeldReturn, holdForApp } from './hold-for-app.ts'
 import { digestProfile } from './profile-digest.ts'
 import { takeTry } from './store.ts'
-import { type StoreGrantDeps, storeGrant } from './store-grant.ts'
+import type { StoreGrantDeps } from './store-grant.ts'
 
 export type Credentials = Readonly<Record<string, CredentialValue>>
 
@@ -25,9 +26,20 @@ export type TryCredentials = (provider: StaticProvider, credentials: Credentials
 
 export type TryOutcome = 'accepted' | 'refused' | 'unknown'
 
-export type CaptureDeps = StoreGrantDeps & {
-  readonly redirectUri: RedirectUriSettings
-  readonly tryCredentials: TryCredentials
+export type CaptureDeps = StoreGrantDeps &
+  HoldDeps & {
+    readonly redirectUri: RedirectUriSettings
+    readonly tryCredentials: TryCredentials
+  }
+
+export type CaptureBound = {
+  readonly attempt: AttemptState
+  readonly origin: Origin
+  /**
+   * Whoever sent this has shown the attempt's cookie: sent twice, it is answered twice alike. Without it a repetition may
+   * be anybody's, and the way back to the app is not for them.
+   */
+  readonly isSameBrowser?: boolean
 }
 
 export type CaptureOutcome =
@@ -36,28 +48,28 @@ export type CaptureOutcome =
   | { readonly kind: 'faulty'; readonly provider: StaticProvider; readonly faults: readonly CredentialFault[] }
   /** The provider does not accept them, or must be asked and cannot be. They may be typed in again. */
   | { readonly kind: 'not_accepted' | 'not_verifiable'; readonly provider: StaticProvider }
+  /** They wait for the app: the person goes to this URL, which tells it so with the completion code. */
+  | { readonly kind: 'held'; readonly location: string }
   /** Nothing can be captured here any more. */
   | { readonly kind: 'expired' | 'already_completed' }
 
 // nothing was used up yet, so whoever waits need not wait for long
 const acceptForMs = 5_000
 
-type Bound = { readonly attempt: AttemptState; readonly origin: Origin }
-
 /**
  * Takes what a person typed in: checks it against the profile's schema, tries it at the provider, and puts it into the
- * vault. Only the last uses the link up, so a typing error costs nothing; and of any number that arrive at once, one is
- * stored (H2).
+ * vault, or aside for the app. Only the last uses the link up, so a typing error costs nothing; and of any number that
+ * arrive at once, one is stored (H2).
  * @param typed - as it came, unchecked. It is never logged, recorded or answered.
  * @throws AppError `unavailable`, `vault_integrity`, `key_unavailable`
  */
 export async function captureCredential(
   deps: CaptureDeps,
-  bound: Bound,
+  bound: CaptureBound,
   typed: Readonly<Record<string, unknown>>,
 ): Promise<CaptureOutcome> {
   const { attempt } = bound
-  if (attempt.isConsumed) return refuse(deps, bound, 'already_completed', { kind: 'already_completed' })
+  if (attempt.isConsumed) return answerRepeated(deps, bound)
   if (attempt.isExpired) return refuse(deps, bound, 'expired', { kind: 'expired' })
   const provider = attempt.isProfileRemoved ? undefined : await findProviderById(deps.database, attempt.providerId)
   if (provider === undefined || !isStatic(provider) || !isAsBefore(deps, attempt, provider)) {
@@ -87,7 +99,7 @@ function isAsBefore({ redirectUri }: CaptureDeps, { profileDigest }: AttemptStat
 
 async function refuse(
   deps: CaptureDeps,
-  bound: Bound,
+  bound: CaptureBound,
   reason: string,
   outcome: CaptureOutcome,
 ): Promise<CaptureOutcome> {
@@ -97,20 +109,29 @@ async function refuse(
 
 async function keep(
   deps: CaptureDeps,
-  bound: Bound,
+  bound: CaptureBound,
   provider: StaticProvider,
   values: Credentials,
 ): Promise<CaptureOutcome> {
   const { attempt, origin } = bound
+  if (attempt.completion === 'app') {
+    const held = await holdForApp(deps, bound, { kind: 'credentials', values })
+    if (held.kind === 'held') return held
+    return held.kind === 'nowhere' ? { kind: 'expired' } : answerRepeated(deps, bound)
+  }
   const acceptanceId = deps.createId()
-  const isAccepted = await retryWhileAway(() => acceptAttempt(deps.database, attempt, acceptanceId), {
+  const acceptance = await retryWhileAway(() => acceptAttempt(deps.database, attempt, acceptanceId), {
     forMs: acceptForMs,
     onRetry: noteRetry(deps, bound, 'an attempt waits to be accepted'),
   })
-  if (!isAccepted) return refuse(deps, bound, 'already_completed', { kind: 'already_completed' })
-  const { connectionId, metadata } = attempt
-  const connection = fromTypedCredentials({ connectionId, provider, metadata, values })
-  const accepted = { attempt: { ...attempt, acceptanceId }, origin }
-  const isStored = await storeGrant(deps, accepted, { connection, tokens: undefined })
-  return { kind: isStored ? 'captured' : 'already_completed' }
+  if (acceptance === undefined) return refuse(deps, bound, 'already_completed', { kind: 'already_completed' })
+  const ending = await storeTyped(deps, { attempt: { ...attempt, acceptanceId }, origin }, provider, { values })
+  return { kind: ending.kind === 'stored' ? 'captured' : 'already_completed' }
+}
+
+/** A second click on the button, say. */
+async function answerRepeated(deps: CaptureDeps, bound: CaptureBound): Promise<CaptureOutcome> {
+  const location = bound.isSameBrowser === true ? await findHeldReturn(deps, bound) : undefined
+  if (location !== undefined) return { kind: 'held', location }
+  return refuse(deps, bound, 'already_completed', { kind: 'already_completed' })
 }

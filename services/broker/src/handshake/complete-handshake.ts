@@ -1,10 +1,9 @@
 import { type StateSigner, sha256 } from '@nexus/crypto'
 import type { Origin } from '../audit/audit-event.ts'
-import { fromProviderGrant } from '../connections/activate-connection.ts'
 import { retryWhileAway } from '../db/retry-while-away.ts'
 import { findResponseIssuerFault } from '../oauth/issuer-rule.ts'
 import { pickKeptFields } from '../oauth/kept-fields.ts'
-import type { ProviderClient, TokenGrant } from '../oauth/provider-client.ts'
+import type { ProviderClient } from '../oauth/provider-client.ts'
 import { openProvider } from '../providers/open-provider.ts'
 import type { OpenedProvider } from '../providers/provider.ts'
 import type { RedirectUriSettings } from '../providers/redirect-uri.ts'
@@ -19,19 +18,21 @@ import {
 } from './callback-answer.ts'
 import { refuse, refuseExpired, refuseIssuer, refuseStranger } from './callback-refusal.ts'
 import { type Callback, toReturnError } from './callback.ts'
-import { type Conclusion, concludeFrom, concludeHandshake, noteRetry } from './handshake-outcome.ts'
+import { type Ending, type FollowThroughDeps, endWithout, exchangeAndStore } from './follow-through.ts'
+import { noteRetry } from './handshake-outcome.ts'
+import { type HoldDeps, findHeldReturn, holdForApp } from './hold-for-app.ts'
+import type { Brought } from './hold-store.ts'
+import type { RecordedOutcome } from './outcome-store.ts'
 import { digestProfile } from './profile-digest.ts'
-import type { ReturnDomain } from './return-url.ts'
-import { type StoreGrantDeps, storeGrant } from './store-grant.ts'
 import * as store from './attempt-store.ts'
 import { waitForOutcome } from './wait-for-outcome.ts'
 
-export type CompleteHandshakeDeps = StoreGrantDeps & {
-  readonly signer: StateSigner
-  readonly redirectUri: RedirectUriSettings
-  readonly returnDomains: readonly ReturnDomain[]
-  readonly providerClient: Pick<ProviderClient, 'exchangeCode' | 'findEndpoints'>
-}
+export type CompleteHandshakeDeps = FollowThroughDeps &
+  HoldDeps & {
+    readonly signer: StateSigner
+    readonly redirectUri: RedirectUriSettings
+    readonly providerClient: Pick<ProviderClient, 'findEndpoints'>
+  }
 
 // nothing was sent yet, so a browser need not wait for long
 const acceptForMs = 5_000
@@ -41,7 +42,8 @@ const acceptForMs = 5_000
  *
  * The checks stand in the order of contract.md, each failing early. Nothing is changed before the one that accepts the
  * attempt, so nobody without both the state and the cookie can spoil somebody's handshake (H11). What is accepted is
- * followed through: the code is presented once, by this process, whatever else arrives meanwhile (H2).
+ * followed through: the code is presented once, by this process, whatever else arrives meanwhile (H2). Where the app
+ * completes the handshake, the code is put aside for it instead.
  * @throws AppError `unavailable`, `vault_integrity`, `key_unavailable`, and ProviderError where the metadata cannot be
  *   had: nothing is used up then, and the same callback may come again.
  */
@@ -80,81 +82,81 @@ export async function completeHandshake(
 
   // opened before anything is used up: what could not be followed through is not accepted
   const secrets = store.openAttemptSecrets(deps.vault, attempt)
+  const { code, error } = callback
+  const isGood = isAsBefore && error === undefined && code !== undefined
+  if (isGood && attempt.completion === 'app') {
+    return hold(deps, bound, { kind: 'code', code, callbackParams: keepParams(callback, opened, code), ...secrets })
+  }
   const accepted = await accept(deps, bound)
   if (accepted === undefined) return answerAsRecorded(deps, bound)
   if (!isAsBefore) {
-    return conclude(deps, accepted, { event: 'oauth_error', reason: 'profile_changed', returnError: 'link_expired' })
+    const conclusion = { event: 'oauth_error', reason: 'profile_changed', returnError: 'link_expired' } as const
+    return answerEnding(deps, accepted, await endWithout(deps, accepted, conclusion))
   }
-  if (callback.error !== undefined || callback.code === undefined) {
-    const error = toReturnError(callback.error ?? 'invalid_request')
-    return conclude(deps, accepted, { event: 'oauth_error', reason: error, returnError: error })
+  if (!isGood) {
+    const returnError = toReturnError(error ?? 'invalid_request')
+    const conclusion = { event: 'oauth_error', reason: returnError, returnError } as const
+    return answerEnding(deps, accepted, await endWithout(deps, accepted, conclusion))
   }
-  return exchange(deps, accepted, opened, { code: callback.code, redirectUri, ...secrets })
+  const presented = { code, redirectUri, callbackParams: keepParams(callback, opened, code), ...secrets }
+  return answerEnding(deps, accepted, await exchangeAndStore(deps, accepted, opened, presented))
 }
 
 /** @returns undefined where somebody else was first, or there is nothing to accept any more. */
 async function accept(deps: CompleteHandshakeDeps, bound: BoundCallback): Promise<AcceptedCallback | undefined> {
   const acceptanceId = deps.createId()
-  const isAccepted = await retryWhileAway(() => store.acceptAttempt(deps.database, bound.attempt, acceptanceId), {
+  const acceptance = await retryWhileAway(() => store.acceptAttempt(deps.database, bound.attempt, acceptanceId), {
     forMs: acceptForMs,
     onRetry: noteRetry(deps, bound, 'an attempt waits to be accepted'),
   })
-  return isAccepted ? { ...bound, attempt: { ...bound.attempt, acceptanceId } } : undefined
+  return acceptance && { ...bound, attempt: { ...bound.attempt, acceptanceId } }
 }
 
-async function exchange(
-  deps: CompleteHandshakeDeps,
-  bound: AcceptedCallback,
-  { provider, clientSecret }: OpenedProvider,
-  presented: store.AttemptSecrets & { readonly code: string; readonly redirectUri: string },
-): Promise<CallbackAnswer> {
-  const { attempt, callback } = bound
-  const { scopes } = attempt
-  let grant: TokenGrant
-  try {
-    grant = await deps.providerClient.exchangeCode(provider, { clientSecret, scopes, ...presented })
-  } catch (error) {
-    deps.logger.warn({ err: error, connection_id: attempt.connectionId }, 'the code exchange failed')
-    return conclude(deps, bound, concludeFrom(error))
-  }
-  const secrets = [presented.code, callback.state ?? '']
-  const callbackParams = pickKeptFields(callback.all, provider.keepCallbackParams, secrets)
-  const { connectionId, metadata } = attempt
-  const placed = { connectionId, provider, askedScopes: scopes, metadata, grant, callbackParams }
-  const { refreshToken, accessToken } = grant
-  const isStored = await storeGrant(deps, bound, {
-    connection: fromProviderGrant(deps, placed),
-    tokens: { refreshToken, accessToken },
-  })
-  return isStored ? returnWithSuccess(deps.returnDomains, bound) : answerAsRecorded(deps, bound)
+/** The app says whose account it is, before the code goes anywhere. */
+async function hold(deps: CompleteHandshakeDeps, bound: BoundCallback, brought: Brought): Promise<CallbackAnswer> {
+  const outcome = await holdForApp(deps, bound, brought)
+  if (outcome.kind === 'elsewhere') return answerAsRecorded(deps, bound)
+  if (outcome.kind === 'nowhere') return returnWithError(deps.returnDomains, bound, 'link_expired')
+  return { kind: 'redirect', location: outcome.location, clearCookie: bound.clearCookie }
 }
 
-async function conclude(
+function keepParams({ all, state }: Callback, { provider }: OpenedProvider, code: string) {
+  return pickKeptFields(all, provider.keepCallbackParams, [code, state ?? ''])
+}
+
+function answerEnding(
   deps: CompleteHandshakeDeps,
   bound: AcceptedCallback,
-  conclusion: Conclusion,
-): Promise<CallbackAnswer> {
-  const isConcluded = await concludeHandshake(deps, bound, conclusion)
-  return isConcluded
-    ? returnWithError(deps.returnDomains, bound, conclusion.returnError)
+  ending: Ending,
+): CallbackAnswer | Promise<CallbackAnswer> {
+  if (ending.kind === 'stored') return returnWithSuccess(deps.returnDomains, bound)
+  return ending.kind === 'failed'
+    ? returnWithError(deps.returnDomains, bound, ending.error)
     : answerAsRecorded(deps, bound)
 }
 
 /** Somebody was first: wait for what came of it and answer as they were answered (H2). */
 export async function answerAsRecorded(
-  deps: Pick<CompleteHandshakeDeps, 'database' | 'returnDomains'>,
-  bound: Returning,
+  deps: HoldDeps,
+  bound: Returning & Pick<BoundCallback, 'origin'>,
 ): Promise<CallbackAnswer> {
-  const recorded = await waitForOutcome(deps.database, bound.attempt.handshakeId)
+  let recorded = await waitForOutcome(deps.database, bound.attempt.handshakeId)
+  if (recorded?.isHeld === true) {
+    const location = await findHeldReturn(deps, bound)
+    if (location !== undefined) return { kind: 'redirect', location, clearCookie: bound.clearCookie }
+    // another attempt of the link holds it, or the app came meanwhile
+    recorded = await waitForOutcome(deps.database, bound.attempt.handshakeId)
+  }
   if (recorded?.outcome === 'success') return returnWithSuccess(deps.returnDomains, bound)
   if (recorded?.outcome === 'error') {
     return returnWithError(deps.returnDomains, bound, recorded.error ?? 'already_completed')
   }
   if (recorded?.isUnderWay === true) return { kind: 'page', page: 'try-again-later', status: 503 }
-  // no outcome and nobody at work on one: a deadline passed, a Broker died with the code, or the connection went elsewhere
-  return returnWithError(
-    deps.returnDomains,
-    bound,
-    recorded?.isElsewhere === true ? 'already_completed' : 'link_expired',
-  )
+  return returnWithError(deps.returnDomains, bound, errorWithoutOutcome(recorded))
+}
+
+/** Nobody is at work on it: a deadline passed, a Broker died with the code, or the connection went elsewhere. */
+function errorWithoutOutcome(recorded: RecordedOutcome | undefined): string {
+  if (recorded?.isMissed === true) return 'completion_missed'
+  return recorded?.isElsewhere === true || recorded?.isHeld === true ? 'already_completed' : 'link_expired'
 }

@@ -21,7 +21,12 @@ type Bound = { readonly attempt: AttemptState; readonly origin: Origin }
 
 /** How a handshake ends without a grant. */
 export type Conclusion = {
-  readonly event: 'oauth_error' | 'token_exchange_failed' | 'id_token_verification_failed' | 'credential_refused'
+  readonly event:
+    | 'oauth_error'
+    | 'token_exchange_failed'
+    | 'id_token_verification_failed'
+    | 'credential_refused'
+    | 'completion_refused'
   /** `status_reason` of a connection that fails by it, and the audit's outcome. */
   readonly reason: string
   /** `error` in the return URL. */

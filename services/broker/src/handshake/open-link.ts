@@ -38,7 +38,7 @@ export type LinkAnswer =
 const expired: LinkAnswer = { kind: 'page', page: 'expired-link', status: 410 }
 
 /** Seconds. Whoever looks for an API key takes longer than whoever signs in. */
-export const attemptLifetime = { atProvider: 600, typing: 1800 } as const
+export const attemptLifetime = { atProvider: 600, onPage: 1800 } as const
 
 /**
  * Opens a connect link: makes an attempt of its own (jti, cookie) and sends the browser to the provider, or shows the page
@@ -75,10 +75,10 @@ async function showForm(
   await saveAttempt(deps, attempt, {
     redirectUri: undefined,
     secrets: undefined,
-    lifetimeSeconds: attemptLifetime.typing,
+    lifetimeSeconds: attemptLifetime.onPage,
   })
   const { returnUrl } = handshake
-  return { kind: 'form', provider, returnUrl, state: attempt.signState('capture'), cookie: attempt.cookie('typing') }
+  return { kind: 'form', provider, returnUrl, state: attempt.signState('capture'), cookie: attempt.cookie('onPage') }
 }
 
 async function leaveFor(
@@ -92,8 +92,9 @@ async function leaveFor(
   const secrets = makeSecrets(deps, provider)
   const wanted = { redirectUri, state: attempt.signState('oauth'), scopes, ...secrets }
   const location = handshake.confirm ? undefined : await deps.providerClient.buildAuthorizationUrl(provider, wanted)
-  await saveAttempt(deps, attempt, { redirectUri, secrets, lifetimeSeconds: attemptLifetime.atProvider })
-  const cookie = attempt.cookie('atProvider')
+  const stay = handshake.confirm ? 'onPage' : 'atProvider'
+  await saveAttempt(deps, attempt, { redirectUri, secrets, lifetimeSeconds: attemptLifetime[stay] })
+  const cookie = attempt.cookie(stay)
   return location === undefined
     ? { kind: 'confirm', provider, scopes, returnUrl, state: attempt.signState('confirm'), cookie }
     : { kind: 'redirect', location: location.href, cookie }

@@ -1,7 +1,8 @@
+import type { ConnectionStatus } from '@nexus/contracts'
 import type { Queryable } from '../db/database.ts'
-import { sql } from '../db/sql.ts'
+import { fragment, sql } from '../db/sql.ts'
 import type { AcceptedAttempt, AttemptState } from './attempt-store.ts'
-import { abandonedAfter, isElsewhere } from './store.ts'
+import { forgetHeldOf, isElsewhere, isUnderWay } from './store.ts'
 
 /** As it stands for one acceptance. `superseded`: another one took over. `settled`: its grant was turned away. */
 export type StandingOutcome =
@@ -34,10 +35,15 @@ export async function lockOutcome(transaction: Queryable, attempt: AcceptedAttem
 /** The handshake has its grant; whatever else is open for its connection comes too late. */
 export async function updateToSuccess(transaction: Queryable, attempt: AttemptState): Promise<void> {
   await transaction.query(sql`
-    update handshakes
-       set outcome = case when id = ${attempt.handshakeId}::uuid then 'success' else 'error' end,
-           outcome_error = case when id = ${attempt.handshakeId}::uuid then null else 'already_completed' end
-     where connection_id = ${attempt.connectionId}::uuid and outcome is null`)
+    with ended as (
+      update handshakes
+         set outcome = case when id = ${attempt.handshakeId}::uuid then 'success' else 'error' end,
+             outcome_error = case when id = ${attempt.handshakeId}::uuid then null else 'already_completed' end,
+             held_until = null
+       where connection_id = ${attempt.connectionId}::uuid and outcome is null
+      returning id
+    )
+    ${forgetHeldOf(fragment`select id from ended`)}`)
 }
 
 export async function updateToError(transaction: Queryable, attempt: AttemptState, error: string): Promise<void> {
@@ -57,6 +63,12 @@ export type RecordedOutcome = {
   readonly error: string | null
   /** Somebody presents a code now, or died doing so a moment ago. */
   readonly isUnderWay: boolean
+  /** What the person brought waits for the app. */
+  readonly isHeld: boolean
+  /** It waited, and the app did not come in time. */
+  readonly isMissed: boolean
+  /** Of the connection, as it is written. */
+  readonly status: ConnectionStatus
   /** The connection has no use for a grant of this handshake: something else became of it. */
   readonly isElsewhere: boolean
 }
@@ -64,7 +76,9 @@ export type RecordedOutcome = {
 export async function selectOutcome(database: Queryable, handshakeId: string): Promise<RecordedOutcome | undefined> {
   const [row] = await database.query<RecordedOutcome>(sql`
     select h.outcome, h.outcome_error as error,
-           coalesce(h.accepted_at >= now() - ${abandonedAfter}::interval, false) as "isUnderWay",
+           ${isUnderWay} as "isUnderWay", c.status as "status",
+           h.outcome is null and coalesce(h.held_until > now(), false) as "isHeld",
+           h.outcome is null and coalesce(h.held_until <= now(), false) as "isMissed",
            ${isElsewhere} as "isElsewhere"
       from handshakes h
       join connections c on c.id = h.connection_id

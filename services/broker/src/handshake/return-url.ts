@@ -76,16 +76,17 @@ function isLoopback(hostname: string): boolean {
 }
 
 export type ReturnParameters = {
-  readonly status: 'success' | 'error'
+  readonly status: 'success' | 'error' | 'completion_required'
   readonly connection_id: string
   readonly provider: string
   readonly error?: string | undefined
+  readonly completion_code?: string | undefined
 }
 
 /** The return URL with our parameters; its own query survives, save what bears our names. */
 export function buildReturnUrl(returnUrl: string, parameters: ReturnParameters): string {
   const url = new URL(returnUrl)
-  for (const name of ['status', 'connection_id', 'provider', 'error'] as const) {
+  for (const name of ['status', 'connection_id', 'provider', 'error', 'completion_code'] as const) {
     const value = parameters[name]
     if (value === undefined) url.searchParams.delete(name)
     else url.searchParams.set(name, value)

@@ -78,6 +78,9 @@ async function recordStored(
     data,
     ...aboutOf(bound),
   })
+  if (bound.attempt.completion === undefined) return
+  const completed = { event: 'connection.completed', outcome: 'success', tokenVersion, ...aboutOf(bound) } as const
+  await recordEvent(transaction, deps.createId(), completed)
 }
 
 async function turnAway(

@@ -1,5 +1,5 @@
 import type { Queryable } from '../db/database.ts'
-import { fragment, sql } from '../db/sql.ts'
+import { type Sql, fragment, sql } from '../db/sql.ts'
 
 /** A code once accepted is exchanged within seconds; after this long its Broker is taken for dead. */
 export const abandonedAfter = '60 seconds'
@@ -59,7 +59,7 @@ export async function lockReconnects(transaction: Queryable, connectionId: strin
 
 /**
  * A newer link takes the place of all that are open: they read as expired, and what is under way on one of them, an
- * exchange included, has its outcome. In the order in which everybody holds several handshakes of one connection.
+ * exchange included, has its outcome; what one of them holds for the app is destroyed. In the order in which everybody holds several handshakes of one connection.
  */
 export async function supersedeHandshakes(transaction: Queryable, connectionId: string): Promise<void> {
   await transaction.query(sql`
@@ -68,8 +68,19 @@ export async function supersedeHandshakes(transaction: Queryable, connectionId: 
        where connection_id = ${connectionId}::uuid and outcome is null
        order by id
          for update
+    ), ended as (
+      update handshakes set outcome = 'error', outcome_error = 'link_expired', held_until = null
+       where id in (select id from held)
+      returning id
     )
-    update handshakes set outcome = 'error', outcome_error = 'link_expired' where id in (select id from held)`)
+    ${forgetHeldOf(fragment`select id from ended`)}`)
+}
+
+/** Destroys what these handshakes hold for the app. The hash of the completion code stays: who repeats it is told. */
+export function forgetHeldOf(handshakeIds: Sql): Sql {
+  return fragment`
+    update handshake_attempts set secrets = null, key_id = null
+     where handshake_id in (${handshakeIds}) and completion_hash is not null and secrets is not null`
 }
 
 /** True while nothing has come of a handshake, past its deadline too. */
@@ -82,6 +93,10 @@ export async function isHandshakeOpen(database: Queryable, handshakeId: string):
 /** The connection has no use for what the handshake brings: it neither waits for its person nor missed them. */
 export const isElsewhere = fragment`
   case h.purpose when 'reconnect' then c.status = 'revoked' else c.status not in ('pending', 'expired') end`
+
+/** Somebody presents a code right now, or died doing so a moment ago. */
+export const isUnderWay = fragment`
+  (h.held_until is null and coalesce(h.accepted_at >= now() - ${abandonedAfter}::interval, false))`
 
 // rows of Brokers that are about to be upgraded have no scopes of their own
 export const scopesOf = fragment`coalesce(h.scopes, c.scopes)`
@@ -98,7 +113,7 @@ export type HandshakeState = {
   readonly scopes: readonly string[]
   /** Its deadline has passed, swept or not, a newer link took its place, or it is out of tries. */
   readonly isExpired: boolean
-  /** A callback was accepted, or the connection has no use for one. */
+  /** A callback was accepted, be it held for the app, or the connection has no use for one. */
   readonly isOver: boolean
   readonly now: Date
 }
@@ -110,7 +125,8 @@ const handshakeState = fragment`
            (h.expires_at <= now() or h.tries >= ${mostTries}::int or (h.purpose <> 'reconnect' and c.status = 'expired')
              or h.outcome_error is not distinct from 'link_expired') as "isExpired",
            (${isElsewhere} or (h.outcome is not null and h.outcome_error is distinct from 'link_expired')
-             or (h.outcome is null and coalesce(h.accepted_at >= now() - ${abandonedAfter}::interval, false))) as "isOver",
+             or (h.outcome is null and ${isUnderWay})
+             or (h.outcome is null and h.held_until is not null)) as "isOver",
            now() as "now"
       from handshakes h
       join connections c on c.id = h.connection_id`
@@ -148,16 +164,19 @@ export async function takeTry(database: Queryable, handshakeId: string): Promise
   return rows.length > 0
 }
 
-/** Holds all handshakes of a connection until the transaction ends; ends those whose code nobody presents right now. */
+/**
+ * Holds all handshakes of a connection until the transaction ends; ends those whose code nobody presents right now, and
+ * destroys what is held for the app.
+ */
 export async function endHandshakesOf(transaction: Queryable, connectionId: string): Promise<void> {
   await transaction.query(sql`
     with held as (
-      select id, outcome is null and coalesce(accepted_at < now() - ${abandonedAfter}::interval, true) as "isIdle"
-        from handshakes where connection_id = ${connectionId}::uuid
+      select h.id, h.outcome is null and not ${isUnderWay} as "isIdle"
+        from handshakes h where h.connection_id = ${connectionId}::uuid
        order by id
          for update
     ), ended as (
-      update handshakes set outcome = 'error', outcome_error = 'already_completed'
+      update handshakes set outcome = 'error', outcome_error = 'already_completed', held_until = null
        where id in (select id from held where "isIdle")
     )
     update handshake_attempts set consumed_at = coalesce(consumed_at, now()), secrets = null, key_id = null

@@ -14,6 +14,8 @@ export type SweeperDeps = {
   readonly auditRetention: Pick<AuditRetention, 'dropOldPartitions'>
   /** PURGE_AFTER_DAYS */
   readonly purgeAfterDays: number
+  /** Destroys up to so many of what apps did not come for in time, and says how many it were. */
+  readonly endMissedCompletions: (limit: number) => Promise<number>
 }
 
 export type Sweeper = AsyncDisposable & {
@@ -35,6 +37,7 @@ export function createSweeper({
   intervalMs,
   auditRetention,
   purgeAfterDays,
+  endMissedCompletions,
 }: SweeperDeps): Sweeper {
   const stopping = new AbortController()
   let daysAhead = 0
@@ -48,6 +51,7 @@ export function createSweeper({
     ['measure the clock', () => clock.measure()],
     ['make audit partitions', () => ensurePartitions(database)],
     ['count audit partitions', async () => (daysAhead = await countDaysAhead(database))],
+    ['end missed completions', (signal) => inBatches(endMissedCompletions, signal)],
     ['expire connections', batched(store.expirePendingConnections)],
     ['forget secrets of attempts', batched(store.forgetAttemptSecrets)],
     ['delete expired handshakes', batched(store.deleteExpiredHandshakes)],

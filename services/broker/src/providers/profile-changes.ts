@@ -17,6 +17,17 @@ export function assertEndpointsStay(current: Provider, next: Provider): void {
   )
 }
 
+/**
+ * Refuses to take a stored client secret along to another origin: whoever may edit profiles could have it sent to
+ * themselves. Whoever knows it gives it again.
+ * @throws AppError `invalid_profile`
+ */
+export function assertSecretStays(current: Provider, next: Provider): void {
+  const moved = next.hasClientSecret ? findMovedEndpoint(current, next) : undefined
+  if (moved === undefined) return
+  refuseProfile('client_secret', `must be given again where ${moved} moves to another origin: it would be sent there`)
+}
+
 /** The field by which a profile leaves the origins that it has. */
 export function findMovedEndpoint(current: Provider, next: Provider): string | undefined {
   const known = new Set(endpointsOf(current).map(([, url]) => originOf(url)))

@@ -12,7 +12,7 @@ import {
   assertCallbackNotShared,
   prepareProfile,
 } from './prepare-profile.ts'
-import { assertEndpointsStay, listChangedFields } from './profile-changes.ts'
+import { assertEndpointsStay, assertSecretStays, listChangedFields } from './profile-changes.ts'
 import { refuseProfile } from './refuse-profile.ts'
 import { type Provider, isStatic } from './provider.ts'
 import * as store from './store.ts'
@@ -91,6 +91,7 @@ export async function changeProvider(
       }
       assertEndpointsStay(current, prepared.provider)
     }
+    if (clientSecret === undefined) assertSecretStays(current, prepared.provider)
     if (clientSecret !== undefined) {
       await store.updateClientSecret(transaction, deps.vault, id, clientSecret ?? undefined)
     }

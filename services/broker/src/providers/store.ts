@@ -228,12 +228,15 @@ export async function isAliasOfAnother(database: Queryable, id: string, name: st
   return rows.length > 0
 }
 
-/** Connections that ever got past `pending`: from then on the name is part of what others rely on. */
+/**
+ * Connections that ever got past `pending`, and tokens that are still to be revoked: from then on others rely on the name,
+ * and what was granted would follow the profile wherever it leads.
+ */
 export async function hasConnections(database: Queryable, id: string): Promise<boolean> {
   const [row] = await database.query<{ found: boolean }>(sql`
     select exists (
       select from connections where provider_id = ${id}::uuid and status not in ('pending', 'failed', 'expired')
-    ) as found`)
+    ) or exists (select from revocations where provider_id = ${id}::uuid) as found`)
   return row?.found ?? false
 }
 

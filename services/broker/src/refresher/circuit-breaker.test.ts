@@ -2,7 +2,7 @@ import { createManualClock } from '@nexus/testing'
 import { expect, test } from 'vitest'
 import { type CallVerdict, createCircuitBreakers } from './circuit-breaker.ts'
 
-const provider = { providerId: 'p1', providerName: 'slack', profileRevision: 1 }
+const provider = { providerId: 'p1', providerName: 'slack', profileRevision: 1, connectionId: 'c1' }
 
 function openScene(random = () => 0) {
   const { now, advance } = createManualClock()
@@ -16,9 +16,12 @@ function openScene(random = () => 0) {
   const fail = (times: number, retryAfterSeconds?: number): void => {
     for (let n = 0; n < times; n++) call({ kind: 'fails', retryAfterSeconds })
   }
+  const refuse = (...connectionIds: readonly string[]): void => {
+    for (const connectionId of connectionIds) call({ kind: 'refuses_client' }, { ...provider, connectionId })
+  }
   const state = () => breakers.states().get(provider.providerId)?.state
   const passSeconds = (seconds: number): void => advance(seconds * 1000)
-  return { breakers, begin, call, fail, state, passSeconds }
+  return { breakers, begin, call, fail, refuse, state, passSeconds }
 }
 
 test('five failures in a row open the circuit, four do not', () => {
@@ -148,19 +151,62 @@ test('Retry-After makes it longer, never shorter, and five minutes at most', () 
   }
 })
 
-test('a client that is refused opens it at once, for a minute at most', () => {
-  const { breakers, begin, call, passSeconds, state } = openScene()
+test('a client that is refused with three connections in a row opens it, for a minute at most', () => {
+  const { breakers, begin, call, refuse, passSeconds, state } = openScene()
   const together = Array.from({ length: 10 }, () => begin())
-  call({ kind: 'refuses_client' })
+  refuse('a', 'b', 'a', 'b')
+  expect(state(), 'two of them may be at fault themselves').toBe('closed')
+  refuse('c')
   for (const other of together) other.end({ kind: 'refuses_client' })
   for (const seconds of [15, 30, 60, 60]) {
     expect(breakers.secondsUntilTry('p1')).toBe(seconds)
     passSeconds(seconds)
-    call({ kind: 'refuses_client' })
+    refuse('a')
   }
   passSeconds(60)
   call({ kind: 'fails' })
   expect(state(), 'the try failed, if for another reason').toBe('open')
+})
+
+test('one connection whose client is refused holds up nobody, however often it asks, until it works itself', () => {
+  const { breakers, call, refuse, state } = openScene()
+  const bad = { ...provider, connectionId: 'bad' }
+  expect(breakers.isRefusedAlone('p1', 'bad')).toBe(false)
+  refuse('bad')
+  expect(breakers.isRefusedAlone('p1', 'bad'), 'nothing has worked since').toBe(false)
+  call({ kind: 'works' })
+  expect(breakers.isRefusedAlone('p1', 'bad')).toBe(true)
+  refuse('bad', 'bad', 'bad', 'd', 'bad', 'e')
+  expect(state(), 'it counts no more').toBe('closed')
+
+  call({ kind: 'works' }, bad)
+  expect(breakers.isRefusedAlone('p1', 'bad')).toBe(false)
+  expect(breakers.isRefusedAlone('p1', 'd')).toBe(true)
+  refuse('bad', 'f', 'g')
+  expect(state()).toBe('open')
+})
+
+test('half-open, a connection that is refused alone ends its try with nothing learnt: another may try', () => {
+  const { breakers, call, fail, refuse, passSeconds, state } = openScene()
+  refuse('bad')
+  call({ kind: 'works' })
+  fail(5)
+  passSeconds(15)
+  refuse('bad')
+  expect(state()).toBe('half_open')
+  expect(breakers.allowance('p1')).toBe(1)
+  refuse('x', 'y')
+  expect(state(), 'nor do two others say enough').toBe('half_open')
+  refuse('z')
+  expect(state()).toBe('open')
+})
+
+test('a profile that was changed since is not blamed for less: who was refused alone under the old one counts anew', () => {
+  const { breakers, call, refuse } = openScene()
+  refuse('bad')
+  call({ kind: 'works' })
+  call({ kind: 'works' }, { ...provider, profileRevision: 2 })
+  expect(breakers.isRefusedAlone('p1', 'bad')).toBe(false)
 })
 
 test('a profile that was changed since is another one, whatever becomes of calls under the old one', () => {

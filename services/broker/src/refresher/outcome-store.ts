@@ -65,7 +65,7 @@ export async function updateFailedAttempt(
 ): Promise<boolean> {
   const rows = await transaction.query(sql`
     update tokens
-       set failure_count = failure_count + case ${outcome}::text when 'transient' then 1 else 0 end,
+       set failure_count = failure_count + 1,
            next_attempt_at = now() + make_interval(secs => ${retryInSeconds}::float8),
            outcome_unknown = outcome_unknown or ${isOutcomeUnknown}::boolean,
            refresh_at = case when outcome_unknown or ${isOutcomeUnknown}::boolean then now() else refresh_at end,

@@ -104,7 +104,7 @@ export async function recordEnded(deps: RecordDeps, facts: AttemptFacts, reason:
 export type RecordedFailure = store.FailedAttempt & {
   /** For the audit. */
   readonly reason: string
-  /** The provider refuses our client with this: an alarm on its profile. */
+  /** The provider refuses our client with this, and not for one token alone: an alarm on its profile. */
   readonly alarm: string | undefined
 }
 
@@ -124,9 +124,9 @@ export async function recordFailed(
     deps.countLeaseLost()
     return { kind: 'lost' }
   }
-  return failure.alarm === undefined
-    ? { kind: 'transient', retryInSeconds: failure.retryInSeconds }
-    : { kind: 'client_refused', error: failure.alarm }
+  return failure.outcome === 'client_refused'
+    ? { kind: 'client_refused', error: failure.reason }
+    : { kind: 'transient', retryInSeconds: failure.retryInSeconds }
 }
 
 function record(

@@ -1,9 +1,11 @@
 import { toOAuthCredentials } from '../connections/activate-connection.ts'
 import type { OAuthCredentials } from '../connections/credential-set.ts'
+import { backoffSeconds } from '../maintenance/backoff.ts'
 import type { TokenGrant } from '../oauth/provider-client.ts'
 import type { Attempt } from './attempt-refresh.ts'
 import type { AttemptResult, Ending } from './attempt-result.ts'
-import { releaseClaim } from './claim-store.ts'
+import type { CircuitBreakers } from './circuit-breaker.ts'
+import { type Claim, releaseClaim } from './claim-store.ts'
 import type { AnswerKeeper } from './keep-answers.ts'
 import {
   type AttemptFacts,
@@ -18,12 +20,13 @@ import { type ScheduleSettings, lastMinuteSeconds, refreshAfter, retryDelay } fr
 export type SettleDeps = RecordDeps & {
   readonly schedule: ScheduleSettings
   readonly keeper: AnswerKeeper
+  readonly breakers: Pick<CircuitBreakers, 'isRefusedAlone'>
   readonly countRefresh: (provider: string, outcome: string) => void
 }
 
 const hopelessAfterSeconds = 30 * 86_400
-// the provider refuses everybody: the breaker keeps others away, and nobody waits once its operator has mended the profile
-const clientRefusedSeconds = 5
+// the breaker keeps others away; nobody waits for long once its operator has mended the profile
+const clientRefusedBackoff = { firstSeconds: 10, longestSeconds: 60 }
 const unopenedSeconds = 60
 // by a fault of ours; without a record of it the token would be presented again and again
 const unstorable = {
@@ -84,10 +87,17 @@ async function settleFailure(
   const failure = describeFailure(deps, attempt, ending)
   const recorded = await deps.keeper.recordOrKeep(facts, () => recordFailed(deps, facts, failure))
   if (ending.kind === 'unopened') return { kind: 'unopened', error: ending.error }
-  if (ending.kind === 'client_refused') {
-    deps.logger.error({ provider: attempt.claim.providerName, error: ending.error }, 'a provider refuses our client')
-  }
+  if (ending.kind === 'client_refused') logRefusal(deps, attempt.claim, failure)
   return recorded
+}
+
+function logRefusal(
+  { logger }: SettleDeps,
+  { providerName: provider, connectionId }: Claim,
+  { alarm, reason: error }: RecordedFailure,
+): void {
+  if (alarm !== undefined) logger.error({ provider, error }, 'a provider refuses our client')
+  else logger.warn({ provider, error, connection_id: connectionId }, 'a provider refuses our client for one connection')
 }
 
 function describeFailure(deps: SettleDeps, { claim, opened }: Attempt, ending: FailedEnding): RecordedFailure {
@@ -96,8 +106,10 @@ function describeFailure(deps: SettleDeps, { claim, opened }: Attempt, ending: F
   const shared = { outcome: 'transient', isOutcomeUnknown, alarm: undefined } as const
   switch (ending.kind) {
     case 'client_refused': {
-      const spread = clientRefusedSeconds * (1 + deps.schedule.random() / 2)
-      return { ...shared, outcome: 'client_refused', reason: ending.error, alarm: ending.error, retryInSeconds: spread }
+      const isAlone = deps.breakers.isRefusedAlone(claim.providerId, claim.connectionId)
+      const backoff = backoffSeconds(claim.failureCount + 1, clientRefusedBackoff, deps.schedule.random)
+      const refusal = { outcome: 'client_refused', reason: ending.error, retryInSeconds: backoff } as const
+      return { ...shared, ...refusal, alarm: isAlone ? undefined : ending.error }
     }
     case 'unopened':
       return { ...shared, reason: ending.error.code, retryInSeconds: unopenedSeconds }

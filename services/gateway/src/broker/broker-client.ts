@@ -14,10 +14,15 @@ export type BrokerCall<S extends z.ZodType> = {
   readonly idempotencyKey?: string | undefined
   /** What is expected; fields it does not name are dropped. */
   readonly answer: S
-  /** `anybody`: a public route, to which the API key is not shown. Agents do not wait behind such calls. */
+  /** `anybody`: a public route, to which no key is shown. Agents do not wait behind such calls. */
   readonly as?: 'gateway' | 'anybody'
-  /** `long` for what may wait for a provider: a refresh on any Broker up to 25 s. */
-  readonly patience?: 'usual' | 'long'
+  /**
+   * `long` for what may wait for a provider: a refresh on any Broker up to 25 s. `longest` for what asks one for metadata,
+   * a grant and keys, 20 s each.
+   */
+  readonly patience?: 'usual' | 'long' | 'longest'
+  /** Shown in place of the Gateway's own key: the Broker judges who calls, and its verdict is the caller's to hear. */
+  readonly callerKey?: Secret<string>
 }
 
 /** A browser's request to a public route. Its headers are all that the Broker gets of the browser's. */
@@ -30,7 +35,8 @@ export type PublicRequest = {
 
 export type BrokerClient = {
   /**
-   * Calls a route as the Gateway, with its API key unless it is a public one. A call that is not a GET is never repeated.
+   * Calls a route as the Gateway, with its API key, or with the caller's own, or as anybody, without one. A call that is
+   * not a GET is never repeated.
    *
    * @throws AppError of the Broker's own code; `broker_unavailable` when it cannot be reached or understood, or refuses
    * the Gateway itself; `unavailable` when too many calls wait already.
@@ -51,9 +57,14 @@ export type BrokerClientOptions = {
 }
 
 /** Milliseconds. */
-export type BrokerDeadlines = { readonly usual: number; readonly long: number; readonly ready: number }
+export type BrokerDeadlines = {
+  readonly usual: number
+  readonly long: number
+  readonly longest: number
+  readonly ready: number
+}
 
-const defaultDeadlines: BrokerDeadlines = { usual: 15_000, long: 30_000, ready: 2_000 }
+const defaultDeadlines: BrokerDeadlines = { usual: 15_000, long: 30_000, longest: 65_000, ready: 2_000 }
 // a page of 200 connections with 16 KiB of metadata each, and room to spare
 const maxAnswerBytes = 8 * 1024 * 1024
 
@@ -74,7 +85,9 @@ export function createBrokerClient(options: BrokerClientOptions): BrokerClient {
       const headers = describeCall(call, caller, options.apiKey)
       const transport = call.as === 'anybody' ? forBrowsers : forAgents
       const answer = await send(transport, { method: call.method, path: call.path, headers, limits, ...body })
-      if (answer.status < 200 || answer.status > 299) throw translateBrokerError(answer)
+      if (answer.status < 200 || answer.status > 299) {
+        throw translateBrokerError(answer, call.callerKey === undefined ? 'gateway' : 'caller')
+      }
       return readAnswer(answer.body, call.answer)
     },
     forward(request, caller) {
@@ -112,7 +125,7 @@ function describeCall(
   apiKey: Secret<string>,
 ): Readonly<Record<string, string>> {
   return {
-    ...(call.as === 'anybody' ? {} : { 'x-api-key': apiKey.reveal() }),
+    ...(call.as === 'anybody' ? {} : { 'x-api-key': (call.callerKey ?? apiKey).reveal() }),
     accept: 'application/json',
     ...describeCaller(caller),
     ...(call.body === undefined ? {} : { 'content-type': 'application/json' }),

@@ -1,11 +1,14 @@
-import type { Cidrs, Secret } from '@nexus/config'
+import { type Cidrs, Secret } from '@nexus/config'
 import { equalInConstantTime } from '@nexus/crypto'
 import { AppError, type ZodApp } from '@nexus/service'
 import type { FastifyRequest } from 'fastify'
 import { readHeader } from './single-header.ts'
 
-/** Who may call a route that is not public: agents, or who runs this installation. */
-export type Callers = 'agents' | 'operations'
+/**
+ * Who may call a route that is not public: agents, who runs this installation, or the servers of apps, with a key that is
+ * the Broker's to judge.
+ */
+export type Callers = 'agents' | 'apps' | 'operations'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -45,14 +48,35 @@ export function installAuthentication(app: ZodApp, options: AuthenticationOption
   })
 }
 
+const kindOf: Readonly<Record<Callers, string>> = { agents: 'agent', apps: 'app', operations: 'operations' }
+
 function findRefusal(request: FastifyRequest, options: AuthenticationOptions): AppError | undefined {
   const { public: isPublic, openTo } = request.routeOptions.config
   if (isPublic === true) return undefined
-  request.callerKind = openTo === 'agents' ? 'agent' : openTo
+  request.callerKind = openTo === undefined ? undefined : kindOf[openTo]
   if (!options.allowedCidrs.contains(request.clientAddress)) {
     return new AppError('address_not_allowed', 'Calls from this address are not allowed')
   }
+  if (openTo === 'apps') return findFaultOfKey(request)
   return openTo === 'operations' ? checkOperationsKey(request, options.operationsKey) : checkAgent(request, options)
+}
+
+/** An app's key is passed on to the Broker: without one it is not even asked, and the Gateway's own is never lent (C1). */
+function findFaultOfKey(request: FastifyRequest): AppError | undefined {
+  const { kind } = readHeader(request, 'x-api-key')
+  if (kind === 'one') return undefined
+  return kind === 'absent' ? new AppError('missing_api_key', 'Send the API key as X-API-Key') : invalidKey()
+}
+
+/** The key of a caller for whom a route is open to `apps`. */
+export function readCallerKey(request: FastifyRequest): Secret<string> {
+  const header = readHeader(request, 'x-api-key')
+  if (header.kind !== 'one') throw invalidKey()
+  return new Secret(header.value)
+}
+
+function invalidKey(): AppError {
+  return new AppError('invalid_api_key', 'The API key is not valid')
 }
 
 /** There are no agent tokens yet: whatever token is shown, it is not valid. */
@@ -72,7 +96,7 @@ function checkOperationsKey(request: FastifyRequest, key: Secret<string>): AppEr
     return new AppError('missing_api_key', 'Send the API key as X-API-Key, or as Authorization: Bearer')
   }
   const isValid = shown.kind === 'one' && equalInConstantTime(shown.value, key.reveal())
-  return isValid ? undefined : new AppError('invalid_api_key', 'The API key is not valid')
+  return isValid ? undefined : invalidKey()
 }
 
 /** The credential of `Authorization: Bearer`, the scheme in any case (RFC 9110 §11.1); other schemes count as absent. */
