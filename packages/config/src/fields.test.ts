@@ -104,6 +104,9 @@ test('originList', () => {
   expect(messagesFor(fields.originList(), ['http://app.example.com'])).toEqual([
     'must be https unless it is on loopback',
   ])
+  expect(messagesFor(fields.originList(), ['https://*.example.com'])).toEqual([
+    'must be exact: * stands for nothing here',
+  ])
 })
 
 test('httpOrigin', () => {

@@ -95,9 +95,11 @@ export function httpOrigin() {
     .transform((url) => url.origin)
 }
 
-/** Comma-separated origins, each as for `httpOrigin`. Unset: none. */
+/** Comma-separated origins, each as for `httpOrigin`, and exact. Unset: none. */
 export function originList() {
-  return text().transform(splitAtCommas).pipe(z.array(httpOrigin()).readonly()).default([])
+  // URLs may contain an asterisk, and whoever writes one here expects more of it
+  const exact = httpOrigin().refine((origin) => !origin.includes('*'), 'must be exact: * stands for nothing here')
+  return text().transform(splitAtCommas).pipe(z.array(exact).readonly()).default([])
 }
 
 function isPlainHttpUrl(value: string): boolean {

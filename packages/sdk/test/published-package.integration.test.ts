@@ -14,10 +14,11 @@ const sdk = fileURLToPath(new URL('../', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'nexus-sdk-'))
 const consumer = join(folder, 'consumer')
 
-async function run(command: string, args: readonly string[], cwd: string, env: NodeJS.ProcessEnv = process.env) {
-  const { stdout } = await promisify(execFile)(command, args, { cwd, env, timeout: 60_000 }).catch(
-    ({ message, stdout: said }: { message: string; stdout: string }) => expect.fail(`${message}\n${said}`),
-  )
+const execute = promisify(execFile)
+
+/** @throws Error with what the command said */
+async function run(command: string, args: readonly string[], cwd: string, env = process.env): Promise<string> {
+  const { stdout } = await execute(command, args, { cwd, env, timeout: 60_000 })
   return stdout
 }
 
@@ -63,7 +64,7 @@ test('it holds what runs and its types, a README and the license, and depends on
 })
 
 test('npm, which would pack something that cannot be installed, is refused', async () => {
-  const packing = promisify(execFile)('npm', ['pack', '--dry-run'], { cwd: sdk, timeout: 60_000 })
+  const packing = run('npm', ['pack', '--dry-run'], sdk)
   await expect(packing).rejects.toThrow('is packed and published with pnpm')
 })
 

@@ -69,10 +69,44 @@ test('whoever does not ask for JSON is sent on by a 303, or shown that all is do
   expect((await capture(broker, quiet.state)).body).toMatchObject({ status: 'success', return_url: null })
 })
 
+test('[H4] with completion "app" what was typed in waits for the app, and its code goes to the return URL alone', async ({
+  broker,
+}) => {
+  const { state, connection_id: id } = await requestStatic(broker, {}, { completion: 'app', workspace_id: 'ada' })
+  const { status, body, headers } = await capture(broker, state)
+  expect([status, body.status, headers.get('cache-control')]).toEqual([200, 'completion_required', 'no-store'])
+  const returnUrl = new URL(body.return_url ?? '')
+  expect(returnUrl.href.startsWith(appUrl)).toBe(true)
+  expect(returnUrl.searchParams.get('status')).toBe('completion_required')
+  const completion_code = returnUrl.searchParams.get('completion_code')
+  expect(completion_code).toMatch(/^[\w-]{43}$/)
+  expect(broker.logs.text()).not.toContain(completion_code)
+
+  // whoever sends it again, with the same state, is not told where to go
+  const again = await capture(broker, state)
+  expect([again.status, again.body.code, again.text.includes('completion_code')]).toEqual([
+    409,
+    'already_completed',
+    false,
+  ])
+  expect(await connectionOf(broker, id)).toMatchObject({ status: 'pending' })
+  const completed = await broker.send('POST', `/connections/${id}/complete`, {
+    key: broker.keys.ADMIN_API_KEY,
+    body: { completion_code, workspace_id: 'ada' },
+  })
+  expect(completed.status, completed.text).toBe(200)
+  expect(await storedKey(broker, id)).toBe(goodKey)
+})
+
 test('[H10] a return URL that is not allowed any more is not answered', async ({ broker, database }) => {
   const { state } = await requestStatic(broker)
   await using narrower = await startTestBroker(database, { env: { ALLOWED_RETURN_DOMAINS: 'app.example.com' } })
   expect((await capture(narrower, state)).body).toMatchObject({ status: 'success', return_url: null })
+
+  // an app that was to complete it cannot be told: nothing is held
+  const { state: waiting, connection_id } = await requestStatic(broker, {}, { completion: 'app' })
+  expect(await capture(narrower, waiting)).toMatchObject({ status: 410, body: { code: 'link_expired' } })
+  expect(await connectionOf(broker, connection_id)).toMatchObject({ status: 'failed' })
 })
 
 test('[H3] only the state of a request for a static provider opens the form: the rest gets one and the same answer', async ({

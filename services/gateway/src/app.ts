@@ -19,8 +19,8 @@ import { limitByAddress } from './http/limit-by-address.ts'
 import { registerOperatorRoutes } from './http/operator-routes.ts'
 import { openApiInfo } from './open-api-info.ts'
 import { registerPublicAuth } from './public-auth/routes.ts'
-import { registerCompletionRoutes } from './rest/completion-routes.ts'
 import { registerCaptureRoutes } from './rest/capture-routes.ts'
+import { registerCompletionRoutes } from './rest/completion-routes.ts'
 import { registerRestRoutes } from './rest/routes.ts'
 
 export type GatewayDeps = {

@@ -132,7 +132,6 @@ async function keep(
 /** A second click on the button, say. */
 async function answerRepeated(deps: CaptureDeps, bound: CaptureBound): Promise<CaptureOutcome> {
   const location = bound.isSameBrowser === true ? await findHeldReturn(deps, bound) : undefined
-  return location === undefined
-    ? refuse(deps, bound, 'already_completed', { kind: 'already_completed' })
-    : { kind: 'held', location }
+  if (location !== undefined) return { kind: 'held', location }
+  return refuse(deps, bound, 'already_completed', { kind: 'already_completed' })
 }

@@ -1,5 +1,4 @@
 import {
-  type CredentialCaptured,
   captureCredentialBody,
   captureLimit,
   captureSchema,
@@ -11,12 +10,9 @@ import {
 import { type Brand, type ProblemPageOptions, type ZodApp, problemPage, sendPage } from '@nexus/service'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { publicApiRoute } from '../http/access.ts'
-import { returnWithSuccess } from './callback-answer.ts'
-import type { ReturnDomain } from './return-url.ts'
 import { type SubmitCaptureDeps, describeCapture, submitCapture } from './submit-capture.ts'
 
 export type CaptureRouteDeps = SubmitCaptureDeps & {
-  readonly returnDomains: readonly ReturnDomain[]
   /** Whose page it looks like. */
   readonly brand: () => Brand
   /** Guards the public routes by client address. */
@@ -59,14 +55,10 @@ export function registerCaptureRoutes(app: ZodApp, deps: CaptureRouteDeps): void
         },
       },
       async (request, reply) => {
-        const { attempt, heldLocation } = await submitCapture(deps, request.body, request.origin)
-        const ending = returnWithSuccess(deps.returnDomains, { attempt, clearCookie: undefined })
-        const returnUrl = heldLocation ?? (ending.kind === 'redirect' ? ending.location : null)
-        const status = heldLocation === undefined ? 'success' : 'completion_required'
-        const { connectionId, providerName: provider } = attempt
+        const captured = await submitCapture(deps, request.body, request.origin)
         return wantsJson(request)
-          ? sendCaptured(reply, { status, connection_id: connectionId, provider, return_url: returnUrl })
-          : sendOnward(reply, { requestId: request.id, brand: deps.brand() }, returnUrl)
+          ? reply.send(captured)
+          : sendOnward(reply, { requestId: request.id, brand: deps.brand() }, captured.return_url)
       },
     )
   })
@@ -74,10 +66,6 @@ export function registerCaptureRoutes(app: ZodApp, deps: CaptureRouteDeps): void
 
 function wantsJson({ headers }: FastifyRequest): boolean {
   return headers.accept?.includes('application/json') === true
-}
-
-function sendCaptured(reply: FastifyReply, captured: CredentialCaptured): FastifyReply {
-  return reply.send(captured)
 }
 
 function sendOnward(reply: FastifyReply, page: ProblemPageOptions, returnUrl: string | null): FastifyReply {

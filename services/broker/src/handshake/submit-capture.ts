@@ -1,20 +1,15 @@
-import type { CaptureCredential, CaptureSchema } from '@nexus/contracts'
+import type { CaptureCredential, CaptureSchema, CredentialCaptured } from '@nexus/contracts'
 import { type RandomBytes, sha256 } from '@nexus/crypto'
 import { AppError } from '@nexus/service'
 import type { Origin } from '../audit/audit-event.ts'
 import { type AttemptState, insertAttempt, selectAttempt } from './attempt-store.ts'
+import { returnWithSuccess } from './callback-answer.ts'
 import { type CaptureDeps, captureCredential } from './capture-credential.ts'
 import { invalidCredentials } from './describe-faults.ts'
 import { type FindCaptureDeps, alreadyCompleted, findCapture, linkExpired } from './find-capture.ts'
 import { selectOutcome } from './outcome-store.ts'
 
 export type SubmitCaptureDeps = CaptureDeps & FindCaptureDeps & { readonly randomBytes: RandomBytes }
-
-export type SubmittedCapture = {
-  readonly attempt: AttemptState
-  /** Where the person goes with the completion code, where their credentials wait for the app. */
-  readonly heldLocation: string | undefined
-}
 
 /** Seconds: for asking the provider, and for a database that is slow. The link's own deadline has been looked at. */
 const attemptSeconds = 60
@@ -37,7 +32,8 @@ export async function describeCapture(deps: FindCaptureDeps, state: string, orig
 /**
  * Takes credentials from a front end of the app's own. Each submission is an attempt, as each opening of the page is, so
  * that form and page, and any number of either on any number of Brokers, meet at one lock: one is stored (H2).
- * @returns the attempt whose credentials are stored now, or held for the app
+ * @returns where the person goes next: to the app, or nowhere. With `completion: "app"` the credentials wait there for the
+ *   app's word (completion_required).
  * @throws AppError `invalid_credentials` with the fields, or because the provider refused them; `provider_unavailable`
  *   where it must be asked and cannot be; those of `findCapture` and `captureCredential`
  */
@@ -45,15 +41,15 @@ export async function submitCapture(
   deps: SubmitCaptureDeps,
   { state, credentials }: CaptureCredential,
   origin: Origin,
-): Promise<SubmittedCapture> {
+): Promise<CredentialCaptured> {
   const { handshake } = await findCapture(deps, state, origin)
   const attempt = await makeAttempt(deps, handshake.handshakeId)
   const outcome = await captureCredential(deps, { attempt, origin }, credentials)
   switch (outcome.kind) {
     case 'captured':
-      return { attempt, heldLocation: undefined }
+      return describeCaptured(attempt, 'success', findReturnUrl(deps, attempt))
     case 'held':
-      return { attempt, heldLocation: outcome.location }
+      return describeCaptured(attempt, 'completion_required', outcome.location)
     case 'faulty':
       throw invalidCredentials(outcome.faults)
     case 'not_accepted':
@@ -69,6 +65,19 @@ export async function submitCapture(
     case 'already_completed':
       throw await explainLoss(deps, attempt)
   }
+}
+
+function describeCaptured(
+  { connectionId, providerName }: AttemptState,
+  status: CredentialCaptured['status'],
+  returnUrl: string | null,
+): CredentialCaptured {
+  return { status, connection_id: connectionId, provider: providerName, return_url: returnUrl }
+}
+
+function findReturnUrl({ returnDomains }: SubmitCaptureDeps, attempt: AttemptState): string | null {
+  const ending = returnWithSuccess(returnDomains, { attempt, clearCookie: undefined })
+  return ending.kind === 'redirect' ? ending.location : null
 }
 
 /** Nobody comes back with this attempt: what it is called, and whose browser it belongs to, is told to no one. */
@@ -97,8 +106,9 @@ function makeAttempt(deps: SubmitCaptureDeps, handshakeId: string): Promise<Atte
 async function explainLoss({ database }: SubmitCaptureDeps, { handshakeId }: AttemptState): Promise<AppError> {
   const recorded = await selectOutcome(database, handshakeId)
   if (recorded?.error === 'link_expired') return linkExpired()
-  const isTaken = recorded === undefined || recorded.outcome !== null || recorded.isUnderWay || recorded.isElsewhere
-  if (isTaken) return alreadyCompleted()
+  const isWaiting = recorded?.isUnderWay === true || recorded?.isHeld === true || recorded?.isMissed === true
+  if (recorded === undefined || recorded.outcome !== null || isWaiting || recorded.isElsewhere)
+    return alreadyCompleted()
   return new AppError('unavailable', 'Too many submissions at once: nothing was stored, send it again', {
     retryAfterSeconds: 1,
   })

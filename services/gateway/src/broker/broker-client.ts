@@ -14,7 +14,7 @@ export type BrokerCall<S extends z.ZodType> = {
   readonly idempotencyKey?: string | undefined
   /** What is expected; fields it does not name are dropped. */
   readonly answer: S
-  /** `anybody`: a public route, to which the API key is not shown. Agents do not wait behind such calls. */
+  /** `anybody`: a public route, to which no key is shown. Agents do not wait behind such calls. */
   readonly as?: 'gateway' | 'anybody'
   /**
    * `long` for what may wait for a provider: a refresh on any Broker up to 25 s. `longest` for what asks one for metadata,
@@ -35,7 +35,7 @@ export type PublicRequest = {
 
 export type BrokerClient = {
   /**
-   * Calls a route as the Gateway, with its API key, or with the caller's own, unless it is a public one. A call that is
+   * Calls a route as the Gateway, with its API key, or with the caller's own, or as anybody, without one. A call that is
    * not a GET is never repeated.
    *
    * @throws AppError of the Broker's own code; `broker_unavailable` when it cannot be reached or understood, or refuses

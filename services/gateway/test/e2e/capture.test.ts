@@ -44,11 +44,11 @@ test('a page of the app asks what to type, is told what was wrong, and then an a
   })
   const { state, connection_id } = await nexus.requestConnection('payments')
   const ask = (path: string, init: RequestInit = {}) =>
-    fetch(`${nexus.gateway.url}${path}`, { ...init, headers: { origin, ...init.headers } })
+    fetch(`${nexus.gateway.url}${path}`, { headers: { origin }, ...init })
   const submit = (api_key: string) =>
     ask('/v1/capture-credential', {
       method: 'POST',
-      headers: { 'content-type': 'application/json' },
+      headers: { origin, 'content-type': 'application/json' },
       body: JSON.stringify({ state, credentials: { api_key } }),
     })
 
