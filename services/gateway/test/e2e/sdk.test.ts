@@ -179,6 +179,34 @@ describe('OAuth', () => {
   })
 })
 
+describe("completion: 'app'", () => {
+  test('the server of the app says who came back, and the connection is active', async ({ nexus, client }) => {
+    await nexus.registerProfile({ name: 'sdk-completed', auth_type: 'api_key' })
+    const { connectionId, code } = await bringBack(client, 'sdk-completed')
+    expect(await client.checkConnection(connectionId)).toMatchObject({ status: 'pending' })
+    const completion = { connectionId, completionCode: code, userId: fromUser.userId, adminKey: nexus.adminKey }
+    const completed = await client.completeConnection(completion)
+    expect(completed).toEqual({ connectionId, status: 'active', provider: 'sdk-completed' })
+    expect(await client.getToken(connectionId)).toMatchObject({ credentials: { api_key: 'k' } })
+  })
+
+  test('somebody else came back: it is refused, and nothing is connected', async ({ nexus, client }) => {
+    await nexus.registerProfile({ name: 'sdk-fixated', auth_type: 'api_key' })
+    const { connectionId, code } = await bringBack(client, 'sdk-fixated')
+    const completion = { connectionId, completionCode: code, userId: 'user-2', adminKey: nexus.adminKey }
+    await expect(client.completeConnection(completion)).rejects.toMatchObject({ code: 'completion_refused' })
+    await expect(client.waitForActive(connectionId)).rejects.toMatchObject({ code: 'connection_failed' })
+  })
+})
+
+/** A person types a key in and comes back to the app, with the code that its server is to show. */
+async function bringBack(client: NexusClient, providerName: string) {
+  const requested = await client.requestConnection({ ...fromUser, providerName, completion: 'app' })
+  const arrived = await connectByForm(requested.authUrl, { api_key: 'k' })
+  expect(arrived.searchParams.get('status')).toBe('completion_required')
+  return { connectionId: requested.connectionId, code: arrived.searchParams.get('completion_code') ?? '' }
+}
+
 test('one key of the caller gives one connection, and another request under it is refused', async ({
   nexus,
   client,
