@@ -85,6 +85,27 @@ test('httpUrl', () => {
   expect(messagesFor(fields.httpUrl(), [...notHttp, ...more, ...odd])).toEqual([message])
 })
 
+test('originList', () => {
+  const lists = [undefined, '', ' https://App.example.com/ ,http://localhost:3000,, https://b.example:443 ']
+  expect(valuesOf(fields.originList(), lists)).toEqual([
+    [],
+    [],
+    ['https://app.example.com', 'http://localhost:3000', 'https://b.example'],
+  ])
+  for (const open of [
+    '*',
+    'null',
+    'https://*.example.com/x',
+    'https://a.example,app.example.com',
+    'https://a.example/x',
+  ]) {
+    expect.soft(messagesFor(fields.originList(), [open]), open).toEqual(['must be an origin: scheme, host, port'])
+  }
+  expect(messagesFor(fields.originList(), ['http://app.example.com'])).toEqual([
+    'must be https unless it is on loopback',
+  ])
+})
+
 test('httpOrigin', () => {
   expect(
     valuesOf(fields.httpOrigin(), [

@@ -95,6 +95,11 @@ export function httpOrigin() {
     .transform((url) => url.origin)
 }
 
+/** Comma-separated origins, each as for `httpOrigin`. Unset: none. */
+export function originList() {
+  return text().transform(splitAtCommas).pipe(z.array(httpOrigin()).readonly()).default([])
+}
+
 function isPlainHttpUrl(value: string): boolean {
   // Characters first: URL parsing forgives white space, backslashes and missing slashes, and forgets an empty query.
   return /^https?:\/\/[^/]/i.test(value) && !/[\s\\?#@]|\p{Cc}/u.test(value) && URL.canParse(value)

@@ -9,6 +9,7 @@ export {
   httpUrl,
   logLevel,
   nodeEnv,
+  originList,
   port,
   positiveInteger,
   text,

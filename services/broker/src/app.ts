@@ -14,6 +14,7 @@ import { type ConnectRouteDeps, registerConnectRoutes } from './connect/routes.t
 import { type ConnectionRouteDeps, registerConnectionRoutes } from './connections/routes.ts'
 import { pageKindOf, translateBrokerError } from './errors.ts'
 import { registerCompletionRoutes } from './handshake/completion-routes.ts'
+import { type CaptureRouteDeps, registerCaptureRoutes } from './handshake/capture-routes.ts'
 import { type HandshakeRouteDeps, registerHandshakeRoutes } from './handshake/routes.ts'
 import { type ReadinessDeps, checkReadiness } from './health/readiness.ts'
 import { anyKeyRoute } from './http/access.ts'
@@ -23,6 +24,7 @@ import { type ProviderRouteDeps, registerProviderRoutes } from './providers/rout
 
 export type BrokerDeps = ProviderRouteDeps &
   HandshakeRouteDeps &
+  CaptureRouteDeps &
   ConnectRouteDeps &
   ConnectionRouteDeps &
   ReadinessDeps & {
@@ -54,6 +56,7 @@ export async function buildApp(deps: BrokerDeps): Promise<ZodApp> {
   registerHealth(app, { ready: () => checkReadiness(deps) })
   registerProviderRoutes(app, deps)
   registerHandshakeRoutes(app, deps)
+  registerCaptureRoutes(app, deps)
   registerConnectRoutes(app, deps)
   registerCompletionRoutes(app, deps)
   registerConnectionRoutes(app, deps)

@@ -20,6 +20,7 @@ import { limitByAddress } from './http/limit-public-routes.ts'
 import { createNoticeRecorder } from './notices/notice-recorder.ts'
 import { createOutbound } from './oauth/outbound.ts'
 import { createProviderClient } from './oauth/openid-provider-client.ts'
+import { createTrial } from './oauth/try-credentials.ts'
 import type { Checkpoint } from './refresher/checkpoint.ts'
 import { type Refresher, composeRefresher } from './refresher/compose-refresher.ts'
 import { type SecretVault, createSecretVault } from './vault/secret-vault.ts'
@@ -84,8 +85,7 @@ export async function composeBroker(
       limiter: createRateLimiter({ perMinute: denialsPerMinute, prefix: '', now: host.now }),
     }),
     assertUrlAllowed: outbound.assertUrlAllowed,
-    // no provider is asked yet: a profile with `verify: required` refuses what is typed in
-    tryCredentials: async () => 'unknown',
+    tryCredentials: createTrial({ fetch: outbound.fetch, logger }),
     ...composeBranding(config, { ...shared, fetch: outbound.fetch }),
     ...handshakeSettings(config),
     randomBytes,

@@ -11,11 +11,13 @@ const publicRoutes = [
   'GET /auth/assets/page.js',
   'GET /auth/callback',
   'GET /auth/callback/:provider',
+  'GET /auth/capture-schema',
   'GET /auth/connect/:ticket',
   'GET /health',
   'GET /health/ready',
   'POST /auth/callback',
   'POST /auth/callback/:provider',
+  'POST /auth/capture-credential',
   'POST /auth/connect/:ticket',
 ]
 

@@ -118,6 +118,7 @@ create table handshakes (
   confirm boolean not null default false,
   completion text,
   held_until timestamp with time zone,
+  tries integer not null default 0,
   constraint handshakes_completion_check CHECK ((completion = 'app'::text)),
   constraint handshakes_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connections(id) ON DELETE CASCADE,
   constraint handshakes_outcome_check CHECK ((outcome = ANY (ARRAY['success'::text, 'error'::text]))),

@@ -1,4 +1,5 @@
 import { type Step, answers, createBrowser, startScriptedProvider } from '@nexus/testing'
+import { capture, readSchema, registerStatic, triedAt } from './capture-scene.ts'
 import { setSecondsLeft } from './database-tools.ts'
 import { type Answer, type Client, type Keys, isApp, readToken, registerProfile, requestConnection } from './harness.ts'
 
@@ -46,6 +47,7 @@ export async function liveThrough(broker: Client & { readonly keys: Keys }, pool
   }
   said.push(...(await failRefreshes(broker, provider, pool, ids)))
   await failJourneys(broker, provider, secrets)
+  said.push(...(await typeSecrets(broker, provider, secrets)))
   said.push(...(await sendSecretsAstray(broker, secrets)))
   said.push(await broker.get('/connections'), await broker.get('/audit?limit=200'), await broker.get('/providers'))
   said.push(await broker.get('/providers/by-name/scripted'), await broker.get('/openapi.json'))
@@ -127,6 +129,50 @@ async function failJourneys(broker: Client, provider: Provider, secrets: Map<str
       token: { extra: {} },
     })
   }
+}
+
+/** People type in secrets that are kept, refused by the provider, not verifiable, or do not fit; a front end sends nonsense. */
+async function typeSecrets(
+  broker: Client,
+  { issuer }: Provider,
+  secrets: Map<string, string>,
+): Promise<readonly Answer[]> {
+  const typed = (name: string): { readonly api_key: string } => {
+    secrets.set(`the ${name} that was typed in`, canary(`typed-${name}`))
+    return { api_key: canary(`typed-${name}`) }
+  }
+  const said: Answer[] = []
+  const request = async (profile: Readonly<Record<string, unknown>>): Promise<string> => {
+    const { name } = await registerStatic(broker, profile)
+    const { state, connection_id } = await requestConnection(broker, { provider_name: name })
+    secrets.set(`request state of ${connection_id}`, state)
+    said.push(await readSchema(broker, state))
+    return state
+  }
+  // in the URL of the trial, too
+  const inQuery = { auth_type: 'query_param', params: { param_name: 'key' } }
+  const untried = await request(inQuery)
+  const away = await request({ ...inQuery, ...triedAt({ url: issuer }, { verify: 'required' }) })
+  const closed = await request(triedAt({ url: 'http://127.0.0.1:9' }, { verify: 'required' }))
+  // its userinfo endpoint wants a token of its own and answers 401 to anything else
+  const refusing = { api_base_url: issuer, user_info_endpoint: `${issuer}/userinfo`, verify: 'required' }
+  const refused = await request(refusing)
+  const long = canary('typed-long').repeat(2_000)
+  secrets.set('the long text that was typed in', canary('typed-long'))
+  said.push(
+    await capture(broker, untried, { api_key: `${typed('line').api_key}\n` }),
+    await capture(broker, untried, { ...typed('extra'), other: canary('typed-extra') }),
+    await capture(broker, untried, [canary('typed-extra')]),
+    await capture(broker, untried, { api_key: [canary('typed-extra')] }),
+    await capture(broker, untried, { api_key: long }),
+    await capture(broker, untried, typed('kept')),
+    await capture(broker, untried, typed('late')),
+    await capture(broker, away, typed('unverifiable')),
+    await capture(broker, closed, typed('unreachable')),
+    await capture(broker, refused, typed('refused')),
+    await capture(broker, `${refused}x`, typed('stray')),
+  )
+  return said
 }
 
 /** Callers put secrets where none belong. */

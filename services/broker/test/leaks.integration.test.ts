@@ -24,7 +24,16 @@ test('the life was a full one', ({ left }) => {
     [...left.secrets.keys()].filter((name) => /verifier|ticket|state of|nonce of/.test(name)).length,
   ).toBeGreaterThan(8)
   expect(left.output).toContain('"level":"debug"')
-  for (const event of ['oauth_flow_completed', 'token_refresh_fatal', 'id_token_verification_failed', 'oauth_error']) {
+  for (const event of [
+    'oauth_flow_completed',
+    'token_refresh_fatal',
+    'id_token_verification_failed',
+    'oauth_error',
+    'credential_captured',
+    'not_accepted',
+    'not_verifiable',
+    'invalid_credentials',
+  ]) {
     expect(left.dump).toContain(event)
   }
 })

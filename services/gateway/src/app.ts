@@ -15,10 +15,12 @@ import { rememberReadiness } from './health/broker-readiness.ts'
 import { installAuthentication } from './http/authenticate-caller.ts'
 import { installHostCheck } from './http/host-check.ts'
 import { installClientAddress } from './http/caller-facts.ts'
+import { limitByAddress } from './http/limit-by-address.ts'
 import { registerOperatorRoutes } from './http/operator-routes.ts'
 import { openApiInfo } from './open-api-info.ts'
 import { registerPublicAuth } from './public-auth/routes.ts'
 import { registerCompletionRoutes } from './rest/completion-routes.ts'
+import { registerCaptureRoutes } from './rest/capture-routes.ts'
 import { registerRestRoutes } from './rest/routes.ts'
 
 export type GatewayDeps = {
@@ -28,6 +30,7 @@ export type GatewayDeps = {
     | 'ALLOWED_HOSTS'
     | 'AUTH_RATE_LIMIT_PER_MINUTE'
     | 'BROKER_API_KEY'
+    | 'CORS_ALLOWED_ORIGINS'
     | 'REDIRECT_PATH'
     | 'REQUIRE_BEARER'
     | 'TRUSTED_PROXIES'
@@ -63,18 +66,20 @@ export async function buildApp(deps: GatewayDeps): Promise<ZodApp> {
   registerOperatorRoutes(app, metrics)
   await app.register(async (scope) => registerRestRoutes(scope, { broker, verifyState }))
   await app.register(async (scope) => registerCompletionRoutes(scope, broker))
-  await app.register(async (scope) =>
-    registerPublicAuth(scope, {
-      broker,
-      verifyState,
-      redirectPath: config.REDIRECT_PATH,
-      limiter: createRateLimiter({
-        redis: deps.redis?.client,
-        perMinute: config.AUTH_RATE_LIMIT_PER_MINUTE,
-        prefix: 'nexus:gateway:auth',
-        now,
-      }),
+  const limitPublicRoutes = limitByAddress(
+    createRateLimiter({
+      redis: deps.redis?.client,
+      perMinute: config.AUTH_RATE_LIMIT_PER_MINUTE,
+      prefix: 'nexus:gateway:auth',
+      now,
     }),
+  )
+  const allowedOrigins = config.CORS_ALLOWED_ORIGINS
+  await app.register(async (scope) =>
+    registerCaptureRoutes(scope, { broker, verifyState, limitPublicRoutes, allowedOrigins }),
+  )
+  await app.register(async (scope) =>
+    registerPublicAuth(scope, { broker, verifyState, limitPublicRoutes, redirectPath: config.REDIRECT_PATH }),
   )
   return app
 }

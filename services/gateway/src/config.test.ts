@@ -79,10 +79,26 @@ test.each([
   '/auth//cb',
   '/auth/connect',
   '/auth/assets/x',
+  '/auth/capture-schema',
+  '/auth/capture-credential/x',
   '/auth/a:b',
   '/auth/*',
 ])('a REDIRECT_PATH of %s is refused', (REDIRECT_PATH) => {
   expect(faultsOf({ ...required, REDIRECT_PATH })[0]).toMatch(/^REDIRECT_PATH: must/)
+})
+
+test('origins of front ends are exact ones, each fault is told, and none is allowed of itself', () => {
+  expect(readGatewayConfig(required).CORS_ALLOWED_ORIGINS).toEqual([])
+  const CORS_ALLOWED_ORIGINS = 'https://app.example.com, http://localhost:3000'
+  expect(readGatewayConfig({ ...required, CORS_ALLOWED_ORIGINS }).CORS_ALLOWED_ORIGINS).toEqual([
+    'https://app.example.com',
+    'http://localhost:3000',
+  ])
+  for (const open of ['*', 'null', 'http://app.example.com', 'https://*.example.com', 'https://app.example.com/path']) {
+    expect
+      .soft(faultsOf({ ...required, CORS_ALLOWED_ORIGINS: open })[0], open)
+      .toMatch(/^CORS_ALLOWED_ORIGINS: item 1 must be/)
+  }
 })
 
 test('no fault repeats a value', () => {

@@ -8,6 +8,7 @@ import {
   httpUrl,
   logLevel,
   nodeEnv,
+  originList,
   optionalKey32,
   parseCidrs,
   port,
@@ -32,10 +33,14 @@ const variables = z.object({
   ALLOWED_CIDRS: cidrList('0.0.0.0/0,::/0'),
   ALLOWED_HOSTS: commaList(),
   TRUSTED_PROXIES: cidrList(),
+  CORS_ALLOWED_ORIGINS: originList(),
   REDIS_URL: secretUrl(['redis', 'rediss', 'memory']).default(new Secret('memory://')),
   REDIRECT_PATH: text()
     .regex(/^\/auth(\/[a-z0-9][a-z0-9_.-]*)+$/i, 'must be a path below /auth/ without a slash at its end')
-    .refine((path) => !/^\/auth\/(connect|assets)(\/|$)/.test(path), 'must not be a path that /auth/ already uses')
+    .refine(
+      (path) => !/^\/auth\/(connect|assets|capture-schema|capture-credential)(\/|$)/.test(path),
+      'must not be a path that /auth/ already uses',
+    )
     .default('/auth/callback'),
   AUTH_RATE_LIMIT_PER_MINUTE: positiveInteger(600, { min: 0, max: 1_000_000 }),
   LOG_LEVEL: logLevel(),

@@ -11,6 +11,7 @@ export async function buildOpenApiDocument(): Promise<string> {
       ALLOWED_HOSTS: [],
       AUTH_RATE_LIMIT_PER_MINUTE: 0,
       BROKER_API_KEY: new Secret(''),
+      CORS_ALLOWED_ORIGINS: [],
       REDIRECT_PATH: '/auth/callback',
       REQUIRE_BEARER: true,
       TRUSTED_PROXIES: parseCidrs(''),

@@ -30,12 +30,16 @@ test('[C2] these routes are public, and no other', async () => {
     'GET /auth/assets/*',
     'GET /auth/callback',
     'GET /auth/callback/:provider',
+    'GET /auth/capture-schema',
     'GET /auth/connect/:ticket',
     'GET /health',
     'GET /health/ready',
+    'GET /v1/capture-schema',
     'POST /auth/callback',
     'POST /auth/callback/:provider',
+    'POST /auth/capture-credential',
     'POST /auth/connect/:ticket',
+    'POST /v1/capture-credential',
   ])
 })
 

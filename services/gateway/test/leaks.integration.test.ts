@@ -71,7 +71,8 @@ test('[L1] [L2] at level trace neither logs nor metrics nor Redis hold a credent
   if (redis === undefined) throw new Error('there is a URL')
   await using gateway = await startGateway(broker, { redis })
   const canary = () => `canary${randomToken(24)}`
-  const [access, ticket, code, agentToken, cookie, master] = [
+  const [access, ticket, code, agentToken, cookie, master, typed] = [
+    canary(),
     canary(),
     canary(),
     canary(),
@@ -97,6 +98,8 @@ test('[L1] [L2] at level trace neither logs nor metrics nor Redis hold a credent
     status: 303,
     headers: { location: `/?code=${code}`, 'set-cookie': `nx-a=${cookie}` },
   })
+  broker.answer('GET /auth/capture-schema', { status: 410, body: { code: 'link_expired', message: 'gone' } })
+  broker.answer('POST /auth/capture-credential', (response) => void response.socket?.destroy())
   const headers = { authorization: `Bearer ${agentToken}`, 'x-nexus-api-key': agentToken, cookie: `nx-a=${cookie}` }
 
   const answers = [
@@ -110,15 +113,22 @@ test('[L1] [L2] at level trace neither logs nor metrics nor Redis hold a credent
     await send(gateway, { target: `/auth/callback?code=${code}&state=${forged}`, headers }),
     await send(gateway, { target: `/auth/other/${ticket}?code=${code}`, headers }),
     await send(gateway, { target: '/metrics', headers: { 'x-api-key': agentToken } }),
+    await send(gateway, { target: `/v1/capture-schema?state=${state}` }),
+    await sendJson(gateway, '/v1/capture-credential', { state, credentials: { api_key: typed } }),
+    await sendJson(gateway, '/auth/capture-credential', { state, credentials: { api_key: typed } }),
+    await sendJson(gateway, '/v1/capture-credential', { state: forged, credentials: { api_key: typed } }),
+    await sendJson(gateway, '/v1/capture-credential', { state, credentials: typed, [typed]: typed }),
   ]
-  expect(answers.map(({ status }) => status)).toEqual([200, 200, 502, 400, 400, 502, 303, 400, 404, 401])
+  expect(answers.map(({ status }) => status)).toEqual([
+    200, 200, 502, 400, 400, 502, 303, 400, 404, 401, 410, 502, 502, 400, 400,
+  ])
 
   const metrics = await send(gateway, { target: '/metrics', headers: { 'x-api-key': gateway.apiKey } })
   const dump = await redisServer.dump()
   expect(dump).toContain('nexus:gateway:auth')
   expect(gateway.logs.lines().length).toBeGreaterThan(10)
   const emitted = gateway.logs.text() + redisLogs.text() + metrics.text + dump
-  const secrets = { access, ticket, code, agentToken, cookie, master, state, forged, key: gateway.apiKey }
+  const secrets = { access, ticket, code, agentToken, cookie, master, typed, state, forged, key: gateway.apiKey }
   for (const [what, secret] of Object.entries(secrets)) expect(emitted.includes(secret), what).toBe(false)
   expect(emitted).not.toContain('127.0.0.1:6379')
   await redis.close()

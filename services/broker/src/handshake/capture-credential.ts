@@ -3,6 +3,7 @@ import type { Origin } from '../audit/audit-event.ts'
 import { recordEvent } from '../audit/record-event.ts'
 import { retryWhileAway } from '../db/retry-while-away.ts'
 import type { CredentialFault } from '../providers/credential-schema.ts'
+import { findTrialUrl } from '../oauth/trial-url.ts'
 import { checkCredentials } from '../providers/check-credentials.ts'
 import { findProviderById } from '../providers/list-providers.ts'
 import { type StaticProvider, isStatic } from '../providers/provider.ts'
@@ -12,6 +13,7 @@ import { storeTyped } from './follow-through.ts'
 import { aboutOf, noteRetry } from './handshake-outcome.ts'
 import { type HoldDeps, findHeldReturn, holdForApp } from './hold-for-app.ts'
 import { digestProfile } from './profile-digest.ts'
+import { takeTry } from './store.ts'
 import type { StoreGrantDeps } from './store-grant.ts'
 
 export type Credentials = Readonly<Record<string, CredentialValue>>
@@ -68,19 +70,41 @@ export async function captureCredential(
 ): Promise<CaptureOutcome> {
   const { attempt } = bound
   if (attempt.isConsumed) return answerRepeated(deps, bound)
+  if (attempt.isExpired) return refuse(deps, bound, 'expired', { kind: 'expired' })
   const provider = attempt.isProfileRemoved ? undefined : await findProviderById(deps.database, attempt.providerId)
-  if (attempt.isExpired || provider === undefined || !isStatic(provider)) return { kind: 'expired' }
-  if (!digestProfile(provider, deps.redirectUri).equals(attempt.profileDigest)) return { kind: 'expired' }
+  if (provider === undefined || !isStatic(provider) || !isAsBefore(deps, attempt, provider)) {
+    return refuse(deps, bound, 'profile_changed', { kind: 'expired' })
+  }
 
   const checked = checkCredentials(provider, typed)
-  if (checked.kind === 'faulty') return { kind: 'faulty', provider, faults: checked.faults }
-  const tried = await deps.tryCredentials(provider, checked.credentials)
-  if (tried === 'refused' || (tried === 'unknown' && provider.verify === 'required')) {
-    const kind = tried === 'refused' ? 'not_accepted' : 'not_verifiable'
-    await recordEvent(deps.database, deps.createId(), { event: 'credential_refused', outcome: kind, ...aboutOf(bound) })
-    return { kind, provider }
+  if (checked.kind === 'faulty') {
+    return refuse(deps, bound, 'invalid_credentials', { kind: 'faulty', provider, faults: checked.faults })
+  }
+  const isAsked = findTrialUrl(provider) !== undefined
+  if (isAsked && !(await takeTry(deps.database, attempt.handshakeId))) {
+    return refuse(deps, bound, 'too_many_tries', { kind: 'expired' })
+  }
+  const tried = isAsked ? await deps.tryCredentials(provider, checked.credentials) : 'unknown'
+  if (tried === 'refused') return refuse(deps, bound, 'not_accepted', { kind: 'not_accepted', provider })
+  if (tried === 'unknown' && provider.verify === 'required') {
+    return refuse(deps, bound, 'not_verifiable', { kind: 'not_verifiable', provider })
   }
   return keep(deps, bound, provider, checked.credentials)
+}
+
+/** H8: what is typed in goes where the person was told it would. */
+function isAsBefore({ redirectUri }: CaptureDeps, { profileDigest }: AttemptState, provider: StaticProvider): boolean {
+  return digestProfile(provider, redirectUri).equals(profileDigest)
+}
+
+async function refuse(
+  deps: CaptureDeps,
+  bound: CaptureBound,
+  reason: string,
+  outcome: CaptureOutcome,
+): Promise<CaptureOutcome> {
+  await recordEvent(deps.database, deps.createId(), { event: 'credential_refused', outcome: reason, ...aboutOf(bound) })
+  return outcome
 }
 
 async function keep(
@@ -100,7 +124,7 @@ async function keep(
     forMs: acceptForMs,
     onRetry: noteRetry(deps, bound, 'an attempt waits to be accepted'),
   })
-  if (acceptance === undefined) return { kind: 'already_completed' }
+  if (acceptance === undefined) return refuse(deps, bound, 'already_completed', { kind: 'already_completed' })
   const ending = await storeTyped(deps, { attempt: { ...attempt, acceptanceId }, origin }, provider, { values })
   return { kind: ending.kind === 'stored' ? 'captured' : 'already_completed' }
 }
@@ -108,5 +132,7 @@ async function keep(
 /** A second click on the button, say. */
 async function answerRepeated(deps: CaptureDeps, bound: CaptureBound): Promise<CaptureOutcome> {
   const location = bound.isSameBrowser === true ? await findHeldReturn(deps, bound) : undefined
-  return location === undefined ? { kind: 'already_completed' } : { kind: 'held', location }
+  return location === undefined
+    ? refuse(deps, bound, 'already_completed', { kind: 'already_completed' })
+    : { kind: 'held', location }
 }

@@ -58,7 +58,8 @@ export async function openLink(deps: OpenLinkDeps, ticket: string): Promise<Link
   return isStatic(provider) ? showForm(deps, handshake, provider) : leaveFor(deps, handshake, provider)
 }
 
-async function findLivingProvider(database: Database, id: string): Promise<Provider | undefined> {
+/** @returns undefined where the profile was removed. */
+export async function findLivingProvider(database: Database, id: string): Promise<Provider | undefined> {
   return findProviderById(database, id).catch((error: unknown) => {
     if (error instanceof AppError && error.code === 'provider_not_found') return undefined
     throw error

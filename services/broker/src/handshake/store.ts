@@ -5,6 +5,12 @@ import { type Sql, fragment, sql } from '../db/sql.ts'
 export const abandonedAfter = '60 seconds'
 
 /**
+ * Of a link, at the provider. Nobody mistypes so often; whoever wants to know which of many stolen keys work would.
+ * No clock gives them back: a person who is out of tries gets a new link from the app.
+ */
+const mostTries = 20
+
+/**
  * `oauth`: the first grant of a connection that waits for it; `capture`: that grant is typed in. `reconnect`: a new grant,
  * of either kind, for one that is past waiting.
  */
@@ -98,13 +104,14 @@ export const scopesOf = fragment`coalesce(h.scopes, c.scopes)`
 export type HandshakeState = {
   readonly handshakeId: string
   readonly connectionId: string
+  readonly zone: string
   readonly providerId: string
   readonly confirm: boolean
   readonly returnUrl: string | undefined
   readonly expiresAt: Date
   readonly profileDigest: Buffer
   readonly scopes: readonly string[]
-  /** Its deadline has passed, swept or not, or a newer link took its place. */
+  /** Its deadline has passed, swept or not, a newer link took its place, or it is out of tries. */
   readonly isExpired: boolean
   /** A callback was accepted, be it held for the app, or the connection has no use for one. */
   readonly isOver: boolean
@@ -112,10 +119,10 @@ export type HandshakeState = {
 }
 
 const handshakeState = fragment`
-    select h.id as "handshakeId", c.id as "connectionId", c.provider_id as "providerId",
+    select h.id as "handshakeId", c.id as "connectionId", c.zone as "zone", c.provider_id as "providerId",
            h.profile_digest as "profileDigest", ${scopesOf} as "scopes", h.confirm as "confirm",
            h.return_url as "returnUrl", h.expires_at as "expiresAt",
-           (h.expires_at <= now() or (h.purpose <> 'reconnect' and c.status = 'expired')
+           (h.expires_at <= now() or h.tries >= ${mostTries}::int or (h.purpose <> 'reconnect' and c.status = 'expired')
              or h.outcome_error is not distinct from 'link_expired') as "isExpired",
            (${isElsewhere} or (h.outcome is not null and h.outcome_error is distinct from 'link_expired')
              or (h.outcome is null and ${isUnderWay})
@@ -143,6 +150,18 @@ export async function selectHandshakeByRequest(
     sql`${handshakeState} where h.request_jti_hash = ${requestJtiHash}::bytea`,
   )
   return row && { ...row, returnUrl: row.returnUrl ?? undefined }
+}
+
+/**
+ * Takes one of the tries that a handshake has at the provider: before it, so that of many at once none is one too many.
+ * @returns false where none is left
+ */
+export async function takeTry(database: Queryable, handshakeId: string): Promise<boolean> {
+  const rows = await database.query(sql`
+    update handshakes set tries = tries + 1
+     where id = ${handshakeId}::uuid and tries < ${mostTries}::int
+    returning tries`)
+  return rows.length > 0
 }
 
 /**

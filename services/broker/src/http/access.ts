@@ -18,3 +18,5 @@ export const operatorRoute = { access: 'operator' } as const
 export const anyKeyRoute = { access: 'any_key' } as const
 /** A page for browsers: anybody may open it, and its failures are pages too. */
 export const pageRoute = { public: true, answers: 'page' } as const
+/** Anybody may call it, with what it asks for in the request itself; whatever `Accept` says, its failures are JSON. */
+export const publicApiRoute = { public: true, answers: 'json' } as const

@@ -6,7 +6,7 @@ import { AppError, type ZodApp } from '@nexus/service'
  */
 export function installBodyRules(app: ZodApp): void {
   app.addHook('preValidation', async ({ body, routeOptions }) => {
-    // public routes are forms for browsers: what they carry goes to no database
+    // what public routes carry goes to no database as text: hashes of it do, and what was typed in goes sealed
     if (body === undefined || routeOptions.config.access === undefined) return
     if (routeOptions.schema?.body === undefined) refuseFields(body)
     const field = findUnstorableText(body)

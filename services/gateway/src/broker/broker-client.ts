@@ -14,6 +14,8 @@ export type BrokerCall<S extends z.ZodType> = {
   readonly idempotencyKey?: string | undefined
   /** What is expected; fields it does not name are dropped. */
   readonly answer: S
+  /** `anybody`: a public route, to which the API key is not shown. Agents do not wait behind such calls. */
+  readonly as?: 'gateway' | 'anybody'
   /**
    * `long` for what may wait for a provider: a refresh on any Broker up to 25 s. `longest` for what asks one for metadata,
    * a grant and keys, 20 s each.
@@ -33,7 +35,8 @@ export type PublicRequest = {
 
 export type BrokerClient = {
   /**
-   * Calls a route as the Gateway, with its API key, or with the caller's own. A call that is not a GET is never repeated.
+   * Calls a route as the Gateway, with its API key, or with the caller's own, unless it is a public one. A call that is
+   * not a GET is never repeated.
    *
    * @throws AppError of the Broker's own code; `broker_unavailable` when it cannot be reached or understood, or refuses
    * the Gateway itself; `unavailable` when too many calls wait already.
@@ -80,7 +83,8 @@ export function createBrokerClient(options: BrokerClientOptions): BrokerClient {
       const limits = { deadlineMs: deadlines[call.patience ?? 'usual'], maxAnswerBytes }
       const body = call.body === undefined ? {} : { body: JSON.stringify(call.body) }
       const headers = describeCall(call, caller, options.apiKey)
-      const answer = await send(forAgents, { method: call.method, path: call.path, headers, limits, ...body })
+      const transport = call.as === 'anybody' ? forBrowsers : forAgents
+      const answer = await send(transport, { method: call.method, path: call.path, headers, limits, ...body })
       if (answer.status < 200 || answer.status > 299) {
         throw translateBrokerError(answer, call.callerKey === undefined ? 'gateway' : 'caller')
       }
@@ -121,7 +125,7 @@ function describeCall(
   apiKey: Secret<string>,
 ): Readonly<Record<string, string>> {
   return {
-    'x-api-key': (call.callerKey ?? apiKey).reveal(),
+    ...(call.as === 'anybody' ? {} : { 'x-api-key': (call.callerKey ?? apiKey).reveal() }),
     accept: 'application/json',
     ...describeCaller(caller),
     ...(call.body === undefined ? {} : { 'content-type': 'application/json' }),

@@ -4,6 +4,15 @@ import { AppError } from '@nexus/service'
 export type VerifyState = StateSigner['verify']
 
 /**
+ * H1: what Nexus did not sign never reaches the Broker. Age is not judged here: the Broker's rows know it by the
+ * database's clock, and an edge whose own clock is wrong must fail no handshake (R9).
+ * @throws AppError `invalid_state`, in the words of the Broker: which of the two refuses is nobody's business
+ */
+export function assertSigned(verifyState: VerifyState, state: string): void {
+  if (verifyState(state) === undefined) throw new AppError('invalid_state', 'The state is not valid here')
+}
+
+/**
  * Checks a state before it is handed to an agent: keys that differ would else only show when the person comes back from
  * the provider. @throws AppError `state_key_mismatch`, logged with what to do
  */

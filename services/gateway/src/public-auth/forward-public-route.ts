@@ -1,13 +1,13 @@
-import type { StateSigner } from '@nexus/crypto'
-import { AppError, findParameterFault, parseParameters, type Parameters } from '@nexus/service'
+import { AppError, findParameterFault, parseJson, parseParameters, type Parameters } from '@nexus/service'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { BrokerClient } from '../broker/broker-client.ts'
 import { describeCaller } from '../http/caller-facts.ts'
+import { type VerifyState, assertSigned } from '../operations/check-state.ts'
 import { pickAnswerHeaders, pickRequestHeaders } from './forwarded-headers.ts'
 
 export type ForwardingDeps = {
   readonly broker: Pick<BrokerClient, 'forward'>
-  readonly verifyState: StateSigner['verify']
+  readonly verifyState: VerifyState
 }
 
 export type PublicRoute = {
@@ -17,6 +17,7 @@ export type PublicRoute = {
    */
   readonly pattern: RegExp
   readonly needsState: boolean
+  readonly bodyType: 'form' | 'json'
 }
 
 /**
@@ -26,16 +27,16 @@ export type PublicRoute = {
  */
 export async function forwardPublicRoute(
   deps: ForwardingDeps,
-  { pattern, needsState }: PublicRoute,
+  { pattern, needsState, bodyType }: PublicRoute,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   const target = readTarget(request, pattern)
-  const body = readForm(request)
-  const states = collectStates(target.query, body)
+  const body = Buffer.isBuffer(request.body) ? request.body : undefined
+  const states = collectStates(target.query, body, bodyType)
   // an answer without a state belongs to nobody: not worth the Broker's time, nor a line in its audit
   if (needsState && states.length === 0) throw new AppError('invalid_state', 'There is no state')
-  for (const state of states) assertSigned(state, deps)
+  for (const state of states) assertSigned(deps.verifyState, state)
 
   const method = request.method === 'POST' ? 'POST' : 'GET'
   const headers = pickRequestHeaders(request.headers)
@@ -43,14 +44,6 @@ export async function forwardPublicRoute(
 
   reply.code(answer.status).headers(pickAnswerHeaders(answer.headers))
   return answer.body.length === 0 ? reply.send() : reply.send(answer.body)
-}
-
-/**
- * H1: what Nexus did not sign never reaches the Broker. Age is not judged here: the Broker's rows know it by the
- * database's clock, and an edge whose own clock is wrong must fail no handshake (R9).
- */
-function assertSigned(state: string, { verifyState }: ForwardingDeps): void {
-  if (verifyState(state) === undefined) throw new AppError('invalid_state', 'The state was not made by this Nexus')
 }
 
 type Target = { readonly path: string; readonly query: string }
@@ -67,16 +60,23 @@ function readTarget(request: FastifyRequest, pattern: RegExp): Target {
   return { path: target, query }
 }
 
-function readForm(request: FastifyRequest): Buffer | undefined {
-  return Buffer.isBuffer(request.body) ? request.body : undefined
-}
-
 /** At most one: a second one would leave it to each reader which of them counts. */
-function collectStates(query: string, body: Buffer | undefined): readonly string[] {
-  const sources = [query, ...(body === undefined ? [] : [body.toString('utf8')])].map(readParameters)
-  const states = sources.flatMap(({ state }) => (state === undefined ? [] : [state]))
+function collectStates(query: string, body: Buffer | undefined, bodyType: PublicRoute['bodyType']): readonly string[] {
+  const inBody = body === undefined ? undefined : bodyType === 'json' ? readJsonState(body) : readFormState(body)
+  const states = [readParameters(query)['state'], inBody].filter((state) => state !== undefined)
   if (states.length > 1) throw new AppError('invalid_state', 'There is more than one state')
   return states
+}
+
+function readFormState(body: Buffer): string | undefined {
+  return readParameters(body.toString('utf8'))['state']
+}
+
+/** Read as strictly as the Broker reads it: a document that two readers could take for two has no way through. */
+function readJsonState(body: Buffer): string | undefined {
+  const document = parseJson(body)
+  const state = typeof document === 'object' && document !== null && 'state' in document ? document.state : undefined
+  return typeof state === 'string' ? state : undefined
 }
 
 function readParameters(text: string): Parameters {

@@ -1,0 +1,14 @@
+import { AppError, rateLimitKey, type RateLimiter } from '@nexus/service'
+import type { FastifyRequest } from 'fastify'
+
+export type LimitRequest = (request: FastifyRequest) => Promise<void>
+
+/** Keeps one address from crowding out the others on the routes that anybody may call (C6). */
+export function limitByAddress(limiter: RateLimiter): LimitRequest {
+  return async (request) => {
+    const outcome = await limiter.check(rateLimitKey(request.clientAddress))
+    if (outcome.allowed) return
+    const { retryAfterSeconds } = outcome
+    throw new AppError('rate_limited', 'Too many requests from this address', { retryAfterSeconds })
+  }
+}
