@@ -16,6 +16,8 @@ export const secondsSinceRefresh = fragment`
 export type TokenState = {
   readonly status: ConnectionStatus
   readonly statusReason: string | null
+  /** Typed in by a person: there is no grant from which another could come. */
+  readonly isStatic: boolean
   /** null: a connection without a token. */
   readonly version: number | null
   readonly leaseEpoch: number | null
@@ -34,7 +36,8 @@ export type TokenState = {
 /** undefined: there is no such connection. */
 export async function selectTokenState(database: Queryable, connectionId: string): Promise<TokenState | undefined> {
   const [row] = await database.query<TokenState>(sql`
-    select c.status as "status", c.status_reason as "statusReason", t.version as "version",
+    select c.status as "status", c.status_reason as "statusReason", p.auth_type <> 'oauth2' as "isStatic",
+           t.version as "version",
            t.lease_epoch::float8 as "leaseEpoch", coalesce(t.lease_until >= now(), false) as "isLeased",
            t.attempt_outcome as "attemptOutcome", t.attempt_epoch::float8 as "attemptEpoch",
            ${secondsSinceRefresh} as "secondsSinceRefresh",
