@@ -73,9 +73,12 @@ test.for(cases)(
   'a credential that is typed in is used: $name',
   async ({ name, profile, credentials, accepted }, { nexus, client }) => {
     await using api = await startApiServer(accepted)
-    await nexus.registerProfile({ name, api_base_url: api.url, ...profile })
-    const { authUrl, connectionId } = await client.requestConnection({ ...fromUser, providerName: name })
-    await connectByForm(authUrl, credentials)
+    // Nexus tries them there with the same code; the API says what it thinks of that too
+    const tried = { api_base_url: api.url, user_info_endpoint: `${api.url}/me`, verify: 'required' }
+    await nexus.registerProfile({ name, ...tried, ...profile })
+    const { state, connectionId } = await client.requestConnection({ ...fromUser, providerName: name })
+    const captured = await nexus.call('/v1/capture-credential', { state, credentials })
+    expect(captured).toMatchObject({ status: 200, body: { status: 'success' } })
     expect(await client.waitForActive(connectionId)).toMatchObject({ status: 'active' })
 
     const authorized = client.createAuthorizedFetch(connectionId)
@@ -83,7 +86,11 @@ test.for(cases)(
       await authorized(`${api.url}/a path/x?q=a+b`),
       await authorized(`${api.url}/things`, { method: 'POST', body: '{"name": "Zoë"}' }),
     ]
-    expect(api.requests.map(({ fault }) => fault)).toEqual([undefined, undefined])
+    expect(api.requests.map(({ method, fault }) => [method, fault])).toEqual([
+      ['GET', undefined],
+      ['GET', undefined],
+      ['POST', undefined],
+    ])
     expect(answers.map(({ status }) => status)).toEqual([200, 200])
     expect(await answers[1]?.json()).toMatchObject({ method: 'POST', body: '{"name": "Zoë"}' })
 
@@ -94,7 +101,7 @@ test.for(cases)(
       code: 'connection_not_active',
       details: { status: 'revoked' },
     })
-    expect(api.requests).toHaveLength(2)
+    expect(api.requests).toHaveLength(3)
   },
 )
 
