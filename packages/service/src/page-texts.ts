@@ -85,6 +85,8 @@ export type FaultTexts = {
   readonly notBelow: (limit: number) => string
   readonly pattern: string
   readonly characters: string
+  readonly plainCharacters: string
+  readonly colon: string
   readonly other: string
 }
 
@@ -236,6 +238,8 @@ export const englishTexts: PageTexts = {
       notBelow: (limit) => `Enter less than ${limit}`,
       pattern: 'This does not look right: copy it once more, the whole of it and nothing else',
       characters: 'This contains line breaks or invisible characters: type it, or copy it once more',
+      plainCharacters: 'This contains a character that no key has, such as a curly quote: copy it once more',
+      colon: 'A user name cannot contain a colon',
       other: 'This was not accepted',
     },
   },

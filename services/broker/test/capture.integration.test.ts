@@ -193,7 +193,7 @@ test('values that do not fit are refused field by field, and no value is repeate
     [{ ...good, region: 'canary' }, 'region', 'enum'],
     [{ ...good, port: 0 }, 'port', 'minimum'],
     [{ ...good, port: 70_000 }, 'port', 'maximum'],
-    [{ ...good, surprise: 'canary' }, 'surprise', 'unevaluatedProperties'],
+    [{ ...good, surprise: 'canary' }, 'surprise', 'additionalProperties'],
     [{ ...good, api_key: 'canary\r\nx-injected: 1' }, 'api_key', 'single_line'],
     [{ ...good, api_key: 'canary-\0-canary' }, 'api_key', 'single_line'],
   ]

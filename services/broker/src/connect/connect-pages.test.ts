@@ -54,7 +54,7 @@ test('a refused form lists its faults in order, each leading to its field, and t
       { field: 'a', rule: 'required' },
       { field: 'a', rule: 'pattern' },
       { field: 'b', rule: 'type' },
-      { field: '__proto__', rule: 'unevaluatedProperties' },
+      { field: '__proto__', rule: 'additionalProperties' },
     ],
   } as const
   const page = squash(form({ fields, refusal }).markup)

@@ -27,6 +27,10 @@ export function describeFault(
       return texts.pattern
     case 'single_line':
       return texts.characters
+    case 'header_value':
+      return texts.plainCharacters
+    case 'username_colon':
+      return texts.colon
     case 'enum':
     case 'oneOf':
       return texts.choice

@@ -5,15 +5,27 @@ import { builtInSchema } from '../providers/built-in-schemas.ts'
 import { drawField } from './field-view.ts'
 import { formFields } from './form-fields.ts'
 
-const namesOf = (credentialSchema: Readonly<Record<string, unknown>>) =>
-  formFields({ name: 'test', credentialSchema }).map(({ name }) => name)
+const strategy = { type: 'header', config: { credential_field: 'key' } } as const
 
-test('what must be given comes first, as the list says, whatever became of the order of the names', () => {
+const namesOf = (credentialSchema: Readonly<Record<string, unknown>>) =>
+  formFields({ name: 'test', credentialSchema, strategy }).map(({ name }) => name)
+
+test('fields come in the order in which the schema names them', () => {
   const text = { type: 'string' }
   const properties = { note: text, account: text, password: text, username: text }
-  const required = ['account', 'username', 'password']
-  expect(namesOf({ type: 'object', properties, required })).toEqual([...required, 'note'])
-  expect(namesOf({ type: 'object', properties })).toEqual(['note', 'account', 'password', 'username'])
+  expect(namesOf({ type: 'object', properties, required: ['username'] })).toEqual(Object.keys(properties))
+})
+
+test('what the strategy uses as its secret is one, unless the schema says that it is not', () => {
+  const isSecret = (key: object) => {
+    const credentialSchema = {
+      type: 'object',
+      properties: { key: { type: 'string', ...key }, note: { type: 'string' } },
+    }
+    return formFields({ name: 'test', credentialSchema, strategy }).map((field) => field.isSecret)
+  }
+  expect(isSecret({})).toEqual([true, false])
+  expect(isSecret({ writeOnly: false })).toEqual([false, false])
 })
 
 test('user name comes before password, and AWS keys in the order in which they are shown', () => {
@@ -36,7 +48,7 @@ test('a schema becomes a form: types, titles, help, limits, choices, defaults an
       live: { type: 'boolean', default: true },
     },
   }
-  const drawn = formFields({ name: 'test', credentialSchema }).map((field) =>
+  const drawn = formFields({ name: 'test', credentialSchema, strategy }).map((field) =>
     squash(drawField(field, undefined, englishTexts.form).markup),
   )
   const [key, region, port, live] = drawn

@@ -3,6 +3,9 @@ import type { Parameters } from '@nexus/service'
 import type { CredentialFault, CredentialField } from '../providers/credential-schema.ts'
 import { inputName } from './field-view.ts'
 
+/** The name of the field whose blanks are kept; undefined: there is none. */
+type Blanks = { readonly keepsSpaces: string | undefined }
+
 export type ReadForm = {
   readonly values: Readonly<Record<string, CredentialValue>>
   /** Of names that the form does not have. */
@@ -15,15 +18,11 @@ const longestName = 64
  * Turns what a form sent, all of it text, into values of the types the schema speaks of. A field left empty is left out;
  * what is no number stays text, for the schema to refuse.
  */
-export function readCredentialForm(
-  fields: readonly CredentialField[],
-  form: Parameters,
-  options: { readonly keepsSpaces: boolean },
-): ReadForm {
+export function readCredentialForm(fields: readonly CredentialField[], form: Parameters, options: Blanks): ReadForm {
   const known = new Set(['state', ...fields.map(inputName)])
   const faults = Object.keys(form)
     .filter((name) => !known.has(name))
-    .map((name) => ({ field: innerName(name), rule: 'unevaluatedProperties' }))
+    .map((name) => ({ field: innerName(name), rule: 'additionalProperties' }))
   const entries = fields.flatMap((field) => {
     const value = readValue(field, form[inputName(field)] ?? '', options)
     return value === undefined ? [] : [[field.name, value] as const]
@@ -35,18 +34,14 @@ function innerName(name: string): string {
   return (/^credentials\[(.*)\]$/s.exec(name)?.[1] ?? name).toWellFormed().slice(0, longestName)
 }
 
-function readValue(
-  field: CredentialField,
-  sent: string,
-  { keepsSpaces }: { readonly keepsSpaces: boolean },
-): CredentialValue | undefined {
+function readValue(field: CredentialField, sent: string, { keepsSpaces }: Blanks): CredentialValue | undefined {
   if (field.options !== undefined) {
     const chosen = field.options.find(({ value }) => String(value) === sent)
     return chosen?.value ?? (sent === '' ? undefined : sent)
   }
   if (field.type === 'boolean') return sent === 'true'
   if (field.type === 'string') {
-    const text = keepsSpaces && field.isSecret ? sent : sent.trim()
+    const text = field.name === keepsSpaces ? sent : sent.trim()
     return text === '' ? undefined : text
   }
   const trimmed = sent.trim()

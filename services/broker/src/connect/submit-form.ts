@@ -6,6 +6,7 @@ import { type CaptureDeps, type CaptureOutcome, captureCredential } from '../han
 import { answerAsRecorded } from '../handshake/complete-handshake.ts'
 import { type ConfirmLinkDeps, confirmLink } from '../handshake/confirm-link.ts'
 import { type PageAttempt, findPageAttempt } from '../handshake/page-attempt.ts'
+import { passwordFieldOf } from '../providers/check-credentials.ts'
 import { findProviderById } from '../providers/list-providers.ts'
 import { type StaticProvider, isStatic } from '../providers/provider.ts'
 import type { FormRefusal } from './credential-form.ts'
@@ -59,8 +60,7 @@ async function submitCredentials(
 ): Promise<FormAnswer> {
   const provider = await findProviderById(deps.database, attempt.providerId)
   if (!isStatic(provider)) return expired
-  const keepsSpaces = provider.strategy.type === 'basic_auth'
-  const read = readCredentialForm(formFields(provider), parameters, { keepsSpaces })
+  const read = readCredentialForm(formFields(provider), parameters, { keepsSpaces: passwordFieldOf(provider.strategy) })
   const outcome: CaptureOutcome =
     read.faults.length > 0
       ? { kind: 'faulty', provider, faults: read.faults }

@@ -30,7 +30,9 @@ const messages: Readonly<Record<string, string>> = {
   enum: 'must be one of the choices',
   const: 'must be one of the choices',
   oneOf: 'must be one of the choices',
-  unevaluatedProperties: 'is not asked for',
+  additionalProperties: 'is not asked for',
+  header_value: 'must consist of printable ASCII characters: it is sent in a header',
+  username_colon: 'must not contain a colon',
   single_line: 'must be a single line without control characters',
 }
 

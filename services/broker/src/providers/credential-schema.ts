@@ -1,28 +1,16 @@
+import type { CredentialStrategy, CredentialValue } from '@nexus/contracts'
 import { type ErrorObject, Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
-import type { CredentialValue } from '@nexus/contracts'
-import type { CredentialSchema } from './provider.ts'
+import { createBoundedMap } from '../oauth/bounded-map.ts'
+import { type CredentialField, toCredentialField } from './credential-field.ts'
+import type { CredentialSchema, StaticProvider } from './provider.ts'
+import { type CredentialSchemaFault, findSchemaFault, propertiesOf } from './schema-rules.ts'
+import { secretFieldsOf } from './static-strategy.ts'
 
-/** One thing that a person is asked for, as a form draws it. */
-export type CredentialField = {
-  readonly name: string
-  readonly type: 'string' | 'number' | 'integer' | 'boolean'
-  readonly label: string
-  readonly help: string | undefined
-  readonly isRequired: boolean
-  /** Never shown in the clear. */
-  readonly isSecret: boolean
-  /** Of a choice. */
-  readonly options: readonly { readonly value: string | number; readonly label: string }[] | undefined
-  readonly placeholder: string | undefined
-  readonly initial: CredentialValue | undefined
-  readonly minLength: number | undefined
-  readonly maxLength: number | undefined
-  readonly pattern: string | undefined
-  readonly minimum: number | undefined
-  readonly maximum: number | undefined
-}
+export type { CredentialField } from './credential-field.ts'
+export type { CredentialSchemaFault } from './schema-rules.ts'
 
 export type CompiledCredentialSchema = {
+  /** In the order of the document. */
   readonly fields: readonly CredentialField[]
   /** @returns what is wrong, in the order of the fields; empty for values that fit. No fault repeats a value. */
   readonly check: (values: Readonly<Record<string, unknown>>) => readonly CredentialFault[]
@@ -31,117 +19,80 @@ export type CompiledCredentialSchema = {
 /** `field` is undefined where the whole does not fit. `rule` is the keyword of JSON Schema, or one of ours. */
 export type CredentialFault = { readonly field: string | undefined; readonly rule: string; readonly limit?: number }
 
-export type CredentialSchemaFault = {
-  /** JSON-pointer-like: `.properties.api_key` */
-  readonly place: string
-  readonly problem: string
-}
-
 export type CompileOutcome =
   | { readonly kind: 'compiled'; readonly schema: CompiledCredentialSchema }
   | { readonly kind: 'refused'; readonly fault: CredentialSchemaFault }
 
-const fieldName = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/
-const reservedNames = new Set(['__proto__', 'constructor', 'prototype', 'state', 'refresh_token', 'client_secret'])
-const fieldTypes = new Set(['string', 'number', 'integer', 'boolean'])
+/** Characters of a value where its schema says nothing: no pattern ever sees more. */
+const longestValue = 8192
+const keptSchemas = 200
 
-// one per call would keep every schema that was ever compiled
-const newAjv = () => new Ajv2020({ strict: true, allErrors: true, formats: { password: true }, logger: false })
+const compiled = createBoundedMap<CompiledCredentialSchema>(keptSchemas)
 
 /**
- * Reads a credential schema: an object whose properties are scalars, since a person fills it in, line by line.
- * Whatever else JSON Schema 2020-12 knows may restrict them.
+ * Compiles the schema of a stored profile, once for as long as it is asked for.
+ * @throws Error where it is not valid: it was compiled when it was saved
  */
-export function compileCredentialSchema(document: CredentialSchema): CompileOutcome {
-  const fault = findShapeFault(document)
-  if (fault !== undefined) return { kind: 'refused', fault }
+export function compileSchemaOf({
+  name,
+  credentialSchema,
+  strategy,
+}: Pick<StaticProvider, 'name' | 'credentialSchema' | 'strategy'>): CompiledCredentialSchema {
+  const key = JSON.stringify([credentialSchema, strategy])
+  const known = compiled.get(key)
+  if (known !== undefined) return known
+  const outcome = compileCredentialSchema(credentialSchema, strategy)
+  if (outcome.kind === 'refused') throw new Error(`the credential schema of ${name} is not valid any more`)
+  compiled.set(key, outcome.schema)
+  return outcome.schema
+}
+
+/**
+ * Reads a credential schema: JSON Schema 2020-12 of an object whose properties are scalars, since a person fills it in,
+ * line by line.
+ */
+export function compileCredentialSchema(document: CredentialSchema, strategy: CredentialStrategy): CompileOutcome {
+  const shapeFault = findSchemaFault(document)
+  if (shapeFault !== undefined) return { kind: 'refused', fault: shapeFault }
   let validate: ValidateFunction
   try {
-    validate = newAjv().compile({ ...document, unevaluatedProperties: false })
+    // an instance of its own: one for all would keep every schema that was ever compiled
+    validate = new Ajv2020({ strict: true, allErrors: true, formats: { password: true }, logger: false }).compile({
+      ...document,
+      additionalProperties: false,
+    })
   } catch (error) {
     return { kind: 'refused', fault: { place: '', problem: error instanceof Error ? error.message : 'is not valid' } }
   }
-  const properties = propertiesOf(document)
   const required = new Set(Array.isArray(document['required']) ? document['required'] : [])
-  const fields = Object.entries(properties).map(([name, property]) => toField(name, property, required.has(name)))
+  const secret = new Set(secretFieldsOf(strategy))
+  const fields = Object.entries(propertiesOf(document)).map(([name, property]) =>
+    toCredentialField(name, property, { isRequired: required.has(name), isUsedAsSecret: secret.has(name) }),
+  )
+  const fault = findMisfit(validate, fields)
+  if (fault !== undefined) return { kind: 'refused', fault }
   return { kind: 'compiled', schema: { fields, check: (values) => checkValues(validate, fields, values) } }
 }
 
-type Property = Readonly<Record<string, unknown>>
-
-function propertiesOf(document: CredentialSchema): Readonly<Record<string, Property>> {
-  const { properties } = document
-  return isObject(properties) ? Object.fromEntries(Object.entries(properties).filter(isProperty)) : {}
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function isProperty(entry: [string, unknown]): entry is [string, Property] {
-  return isObject(entry[1])
-}
-
-function findShapeFault(document: CredentialSchema): CredentialSchemaFault | undefined {
-  if (document['type'] !== 'object') return { place: '.type', problem: 'must be object' }
-  if (!isObject(document['properties']) || Object.keys(document['properties']).length === 0) {
-    return { place: '.properties', problem: 'must name at least one field' }
-  }
-  for (const [name, property] of Object.entries(document['properties'])) {
-    const place = `.properties.${name}`
-    if (!fieldName.test(name)) return { place, problem: 'must be a letter, then letters, digits, _ and -' }
-    if (reservedNames.has(name)) return { place, problem: 'is a reserved name' }
-    if (!isObject(property) || !fieldTypes.has(String(property['type']))) {
-      return { place, problem: 'must be of type string, number, integer or boolean' }
+/** Choices and defaults that the schema itself would refuse: nobody could fill in such a form. */
+function findMisfit(validate: ValidateFunction, fields: readonly CredentialField[]): CredentialSchemaFault | undefined {
+  for (const field of fields) {
+    const place = `.properties.${field.name}`
+    if (field.isSecret && field.initial !== undefined) {
+      return { place: `${place}.default`, problem: 'is not for a secret: everybody would see it' }
     }
-    if (property['$ref'] !== undefined) return { place, problem: 'must stand here in full, without $ref' }
+    if (field.initial !== undefined && !fits(validate, field.name, field.initial)) {
+      return { place: `${place}.default`, problem: 'does not fit its own field' }
+    }
+    const choice = field.options?.findIndex(({ value }) => !fits(validate, field.name, value)) ?? -1
+    if (choice >= 0) return { place, problem: `does not accept its choice number ${choice + 1}` }
   }
   return undefined
 }
 
-function toField(name: string, property: Property, isRequired: boolean): CredentialField {
-  const { title, description, examples } = property
-  return {
-    name,
-    type: toType(property['type']),
-    label: typeof title === 'string' ? title : name,
-    help: typeof description === 'string' ? description : undefined,
-    isRequired,
-    isSecret: property['format'] === 'password' || property['writeOnly'] === true,
-    options: toOptions(property),
-    placeholder: Array.isArray(examples) && isScalar(examples[0]) ? String(examples[0]) : undefined,
-    initial: isScalar(property['default']) ? property['default'] : undefined,
-    minLength: toNumber(property['minLength']),
-    maxLength: toNumber(property['maxLength']),
-    pattern: typeof property['pattern'] === 'string' ? property['pattern'] : undefined,
-    minimum: toNumber(property['minimum']),
-    maximum: toNumber(property['maximum']),
-  }
-}
-
-function toType(type: unknown): CredentialField['type'] {
-  return type === 'number' || type === 'integer' || type === 'boolean' ? type : 'string'
-}
-
-function toNumber(value: unknown): number | undefined {
-  return typeof value === 'number' ? value : undefined
-}
-
-function isScalar(value: unknown): value is CredentialValue {
-  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
-}
-
-function toOptions(property: Property): CredentialField['options'] {
-  const { enum: values, oneOf } = property
-  if (Array.isArray(values)) return values.filter(isChoice).map((value) => ({ value, label: String(value) }))
-  if (!Array.isArray(oneOf)) return undefined
-  return oneOf.filter(isObject).flatMap(({ const: value, title }) => {
-    return isChoice(value) ? [{ value, label: typeof title === 'string' ? title : String(value) }] : []
-  })
-}
-
-function isChoice(value: unknown): value is string | number {
-  return typeof value === 'string' || typeof value === 'number'
+function fits(validate: ValidateFunction, name: string, value: CredentialValue): boolean {
+  validate({ [name]: value })
+  return !(validate.errors ?? []).some(({ instancePath }) => instancePath === `/${name}`)
 }
 
 function checkValues(
@@ -149,17 +100,28 @@ function checkValues(
   fields: readonly CredentialField[],
   values: Readonly<Record<string, unknown>>,
 ): readonly CredentialFault[] {
-  const controls = Object.entries(values)
-    .filter(([, value]) => typeof value === 'string' && /[\r\n\0]/.test(value))
-    .map(([field]) => ({ field, rule: 'single_line' }))
-  if (validate(values)) return controls
+  const before = Object.entries(values).flatMap(([field, value]) => findTextFault(fields, field, value))
+  // what is too long is not looked at any further
+  const faults = before.some(({ rule }) => rule === 'maxLength') || validate(values) ? [] : (validate.errors ?? [])
+  const all = [...before, ...faults.map(toFault)].filter(isFirstOfItsKind)
   const order = (fault: CredentialFault) => fields.findIndex(({ name }) => name === fault.field)
-  return [...controls, ...(validate.errors ?? []).map(toFault)].toSorted((a, b) => order(a) - order(b))
+  return all.toSorted((a, b) => order(a) - order(b))
+}
+
+function findTextFault(fields: readonly CredentialField[], field: string, value: unknown): readonly CredentialFault[] {
+  if (typeof value !== 'string') return []
+  const limit = Math.min(fields.find(({ name }) => name === field)?.maxLength ?? longestValue, longestValue)
+  if (value.length > longestValue) return [{ field, rule: 'maxLength', limit }]
+  return /\p{Cc}/u.test(value) || !value.isWellFormed() ? [{ field, rule: 'single_line' }] : []
+}
+
+function isFirstOfItsKind(fault: CredentialFault, index: number, all: readonly CredentialFault[]): boolean {
+  return all.findIndex(({ field, rule }) => field === fault.field && rule === fault.rule) === index
 }
 
 function toFault({ instancePath, keyword, params }: ErrorObject): CredentialFault {
-  const named: unknown = params['missingProperty'] ?? params['unevaluatedProperty']
-  const field = typeof named === 'string' ? named : instancePath.slice(1) || undefined
+  const named: unknown = params['missingProperty'] ?? params['additionalProperty']
+  const field = typeof named === 'string' ? named : instancePath.slice(1).split('/', 1)[0] || undefined
   const limit: unknown = params['limit']
   return { field, rule: keyword, ...(typeof limit === 'number' && { limit }) }
 }

@@ -1,6 +1,7 @@
 import { refuseProfile } from './refuse-profile.ts'
 import { toProfileBody } from './profile-settings.ts'
-import { type Provider, isStatic } from './provider.ts'
+import { type Provider, type StaticProvider, isStatic } from './provider.ts'
+import { fieldsOf } from './static-strategy.ts'
 
 /**
  * Refuses to move a profile to another origin once accounts are connected: their refresh tokens and the client secret
@@ -26,6 +27,24 @@ export function assertSecretStays(current: Provider, next: Provider): void {
   const moved = next.hasClientSecret ? findMovedEndpoint(current, next) : undefined
   if (moved === undefined) return
   refuseProfile('client_secret', `must be given again where ${moved} moves to another origin: it would be sent there`)
+}
+
+/**
+ * Refuses to change what stored credentials are made of and how agents use them, once accounts are connected: they would be
+ * sent in another way than the people who typed them in were told, or not fit at all.
+ * @throws AppError `invalid_profile`
+ */
+export function assertCredentialsFit(current: Provider, next: Provider): void {
+  if (!isStatic(current) || !isStatic(next)) return
+  if (current.strategy.type === next.strategy.type && sameFields(current, next)) return
+  refuseProfile(
+    'params',
+    'must leave the fields that the strategy uses as they are once accounts are connected. Register a new profile',
+  )
+}
+
+function sameFields(current: StaticProvider, next: StaticProvider): boolean {
+  return fieldsOf(current.strategy).join(' ') === fieldsOf(next.strategy).join(' ')
 }
 
 /** The field by which a profile leaves the origins that it has. */

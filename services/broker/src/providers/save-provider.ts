@@ -12,7 +12,7 @@ import {
   assertCallbackNotShared,
   prepareProfile,
 } from './prepare-profile.ts'
-import { assertEndpointsStay, assertSecretStays, listChangedFields } from './profile-changes.ts'
+import { assertCredentialsFit, assertEndpointsStay, assertSecretStays, listChangedFields } from './profile-changes.ts'
 import { refuseProfile } from './refuse-profile.ts'
 import { type Provider, isStatic } from './provider.ts'
 import * as store from './store.ts'
@@ -90,6 +90,7 @@ export async function changeProvider(
         refuseProfile('name', 'cannot change once accounts are connected; add an alias instead')
       }
       assertEndpointsStay(current, prepared.provider)
+      assertCredentialsFit(current, prepared.provider)
     }
     if (clientSecret === undefined) assertSecretStays(current, prepared.provider)
     if (clientSecret !== undefined) {

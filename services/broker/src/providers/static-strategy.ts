@@ -56,6 +56,18 @@ export function fieldsOf({ type, config }: CredentialStrategy): readonly string[
   return strategyShapes[type].fieldNames.flatMap((name) => config[name] ?? [])
 }
 
+/** The fields that hold its secrets. */
+export function secretFieldsOf({ type, config }: CredentialStrategy): readonly string[] {
+  if (type === 'aws_sigv4') return ['secret_key', 'session_token']
+  const names = {
+    header: 'credential_field',
+    query_param: 'credential_field',
+    basic_auth: 'password_field',
+    hmac_payload: 'secret_field',
+  }
+  return [config[names[type]] ?? []].flat()
+}
+
 function namedStrings(params: ProfileParams): Record<string, string> {
   const strings = Object.entries(params).filter((entry): entry is [string, string] => typeof entry[1] === 'string')
   return Object.fromEntries(strings)

@@ -16,8 +16,6 @@ export const secondsSinceRefresh = fragment`
 export type TokenState = {
   readonly status: ConnectionStatus
   readonly statusReason: string | null
-  /** Typed in by a person: there is no grant from which another could come. */
-  readonly isStatic: boolean
   /** null: a connection without a token. */
   readonly version: number | null
   readonly leaseEpoch: number | null
@@ -29,6 +27,8 @@ export type TokenState = {
   readonly retryInSeconds: number | null
   /** Somebody presented it and did not tell what came of it, at a provider that revokes on reuse: until its last minute. */
   readonly sparedForSeconds: number | null
+  /** What was typed in: nobody can refresh it. */
+  readonly isStatic: boolean
   readonly providerId: string
   readonly profileRevision: number
 }
@@ -36,8 +36,7 @@ export type TokenState = {
 /** undefined: there is no such connection. */
 export async function selectTokenState(database: Queryable, connectionId: string): Promise<TokenState | undefined> {
   const [row] = await database.query<TokenState>(sql`
-    select c.status as "status", c.status_reason as "statusReason", p.auth_type <> 'oauth2' as "isStatic",
-           t.version as "version",
+    select c.status as "status", c.status_reason as "statusReason", t.version as "version",
            t.lease_epoch::float8 as "leaseEpoch", coalesce(t.lease_until >= now(), false) as "isLeased",
            t.attempt_outcome as "attemptOutcome", t.attempt_epoch::float8 as "attemptEpoch",
            ${secondsSinceRefresh} as "secondsSinceRefresh",
@@ -45,7 +44,7 @@ export async function selectTokenState(database: Queryable, connectionId: string
            case when t.sent_epoch is not null and p.settings->>'refresh_reuse' = 'revokes'
                 then extract(epoch from t.expires_at - now())::float8 - ${lastMinuteSeconds}::int
            end as "sparedForSeconds",
-           c.provider_id as "providerId", p.revision as "profileRevision"
+           p.auth_type <> 'oauth2' as "isStatic", c.provider_id as "providerId", p.revision as "profileRevision"
       from connections c
       join provider_profiles p on p.id = c.provider_id
       left join tokens t on t.connection_id = c.id

@@ -11,8 +11,8 @@ import { freshForSeconds } from './schedule.ts'
  * Refreshes the connection's token now, or waits for the refresh that is under way, on whichever Broker it runs.
  *
  * @param patienceMs - how long this caller waits; what is under way goes on without it.
- * @throws AppError `connection_not_found`, `connection_not_active`, `static_credential` (there is nothing to refresh),
- *   `attention_required` (its user must reconnect), `provider_rejected` (the operator must mend the profile), `provider_unavailable` (later), `refresh_in_progress`,
+ * @throws AppError `connection_not_found`, `connection_not_active`, `static_credential`, `attention_required` (its user must reconnect),
+ *   `provider_rejected` (the operator must mend the profile), `provider_unavailable` (later), `refresh_in_progress`,
  *   `vault_integrity`, `key_unavailable`, `unavailable`
  */
 export type RefreshConnection = (connectionId: string, origin: Origin, patienceMs: number) => Promise<void>
@@ -81,12 +81,15 @@ type Refreshable = TokenState & { readonly version: number; readonly leaseEpoch:
 function assertRefreshable(state: TokenState | undefined): asserts state is Refreshable {
   if (state === undefined) throw new AppError('connection_not_found', 'There is no such connection.')
   const { status, statusReason } = state
+  if (state.isStatic) {
+    throw new AppError(
+      'static_credential',
+      'This credential was typed in: there is nothing to refresh. Read it as it is.',
+    )
+  }
   if (status === 'attention_required') throw attentionRequired(statusReason)
   if (status !== 'active' || state.version === null || state.leaseEpoch === null) {
     throw new AppError('connection_not_active', `The connection is ${status}.`, { details: { status } })
-  }
-  if (state.isStatic) {
-    throw new AppError('static_credential', 'These credentials were typed in by a person: there is nothing to refresh.')
   }
 }
 

@@ -1,0 +1,192 @@
+import safeRegex from 'safe-regex2'
+import { isSecretName } from '../oauth/kept-fields.ts'
+import type { CredentialSchema } from './provider.ts'
+
+/** What a credential schema may say (docs/providers.md): what a form can draw, and nothing that could not be filled in. */
+
+export type SchemaProperty = Readonly<Record<string, unknown>>
+
+export type CredentialSchemaFault = {
+  /** `.properties.api_key` */
+  readonly place: string
+  readonly problem: string
+}
+
+const schemaKeywords = new Set([
+  '$schema',
+  '$comment',
+  'title',
+  'description',
+  'type',
+  'properties',
+  'required',
+  'additionalProperties',
+])
+const propertyKeywords = new Set([
+  '$comment',
+  'title',
+  'description',
+  'type',
+  'format',
+  'writeOnly',
+  'default',
+  'examples',
+  'enum',
+  'oneOf',
+  'minLength',
+  'maxLength',
+  'pattern',
+  'minimum',
+  'maximum',
+  'exclusiveMinimum',
+  'exclusiveMaximum',
+  'multipleOf',
+])
+const fieldName = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/
+const reservedNames = new Set(['__proto__', 'constructor', 'prototype', 'state'])
+const fieldTypes = new Set(['string', 'number', 'integer', 'boolean'])
+const mostFields = 30
+const mostChoices = 200
+const longestPattern = 500
+const textLimits = { title: 200, description: 1000, $comment: 1000 } as const
+const longestDocument = 32_768
+
+export function propertiesOf(document: CredentialSchema): Readonly<Record<string, SchemaProperty>> {
+  const { properties } = document
+  return isObject(properties) ? Object.fromEntries(Object.entries(properties).filter(isProperty)) : {}
+}
+
+/** The first thing by which a document is no credential schema; what is left is for JSON Schema itself to judge. */
+export function findSchemaFault(document: CredentialSchema): CredentialSchemaFault | undefined {
+  if (JSON.stringify(document).length > longestDocument) return { place: '', problem: 'is longer than 32 KiB' }
+  const unknown = Object.keys(document).find((keyword) => !schemaKeywords.has(keyword))
+  if (unknown !== undefined) return { place: `.${unknown}`, problem: notUsed }
+  if (document['type'] !== 'object') return { place: '.type', problem: 'must be object' }
+  if ((document['additionalProperties'] ?? false) !== false) {
+    return { place: '.additionalProperties', problem: 'can only be false: nothing else is asked for' }
+  }
+  const { properties } = document
+  if (!isObject(properties) || Object.keys(properties).length === 0) {
+    return { place: '.properties', problem: 'must name at least one field' }
+  }
+  if (Object.keys(properties).length > mostFields) {
+    return { place: '.properties', problem: `must not have more than ${mostFields} fields` }
+  }
+  const faults = Object.entries(properties).map(([name, property]) => findPropertyFault(name, property))
+  return (
+    faults.find((fault) => fault !== undefined) ??
+    findRequiredFault(document, properties) ??
+    findTextFault('', document)
+  )
+}
+
+const notUsed = 'is not used here: a form could not show it (docs/providers.md lists what is)'
+
+function findRequiredFault(
+  { required = [] }: CredentialSchema,
+  properties: SchemaProperty,
+): CredentialSchemaFault | undefined {
+  if (!Array.isArray(required)) return { place: '.required', problem: 'must be a list of names' }
+  const missing: unknown = required.find((name) => typeof name !== 'string' || !Object.hasOwn(properties, name))
+  return missing === undefined
+    ? undefined
+    : { place: '.required', problem: 'names a field that properties does not have' }
+}
+
+function findPropertyFault(name: string, property: unknown): CredentialSchemaFault | undefined {
+  const place = `.properties.${name}`
+  if (!fieldName.test(name)) return { place, problem: 'must be named with a letter, then letters, digits, _ and -' }
+  if (reservedNames.has(name) || isMasterSecret(name)) return { place, problem: 'is a reserved name' }
+  if (!isObject(property) || !fieldTypes.has(String(property['type']))) {
+    return { place: `${place}.type`, problem: 'must be string, number, integer or boolean' }
+  }
+  const unknown = Object.keys(property).find((keyword) => !propertyKeywords.has(keyword))
+  if (unknown !== undefined) return { place: `${place}.${unknown}`, problem: notUsed }
+  if ((property['format'] ?? 'password') !== 'password')
+    return { place: `${place}.format`, problem: 'can only be password' }
+  return (
+    findTextFault(place, property) ??
+    findPatternFault(place, property) ??
+    findChoiceFault(place, property) ??
+    findRangeFault(place, property)
+  )
+}
+
+/** No payload has a field of such a name, whatever lies in it (V5). */
+function isMasterSecret(name: string): boolean {
+  return isSecretName(name) && /refresh|client/i.test(name)
+}
+
+function findTextFault(place: string, holder: SchemaProperty): CredentialSchemaFault | undefined {
+  for (const [keyword, limit] of Object.entries(textLimits)) {
+    const text = holder[keyword]
+    if (typeof text === 'string' && text.length > limit) {
+      return { place: `${place}.${keyword}`, problem: `must have at most ${limit} characters` }
+    }
+  }
+  return undefined
+}
+
+function findPatternFault(place: string, { pattern }: SchemaProperty): CredentialSchemaFault | undefined {
+  if (typeof pattern !== 'string') return undefined
+  if (pattern.length > longestPattern)
+    return { place: `${place}.pattern`, problem: `must have at most ${longestPattern} characters` }
+  try {
+    new RegExp(pattern, 'u')
+  } catch {
+    return { place: `${place}.pattern`, problem: 'is not a regular expression (ECMA-262, with the flag u)' }
+  }
+  return safeRegex(pattern)
+    ? undefined
+    : { place: `${place}.pattern`, problem: 'could take for ever on some values: avoid repeated groups that repeat' }
+}
+
+function findChoiceFault(
+  place: string,
+  { enum: values, oneOf, type }: SchemaProperty,
+): CredentialSchemaFault | undefined {
+  const choices: unknown = values ?? oneOf
+  if (choices === undefined) return undefined
+  if (values !== undefined && oneOf !== undefined) return { place, problem: 'has both enum and oneOf' }
+  const at = `${place}.${values === undefined ? 'oneOf' : 'enum'}`
+  if (type === 'boolean') return { place: at, problem: 'is not for a field that is yes or no' }
+  if (!Array.isArray(choices) || choices.length === 0 || choices.length > mostChoices) {
+    return { place: at, problem: `must list 1 to ${mostChoices} choices` }
+  }
+  const isSound = choices.every((choice: unknown) => (values === undefined ? isTitledChoice(choice) : isChoice(choice)))
+  return isSound
+    ? undefined
+    : { place: at, problem: 'must hold texts or numbers, each with a const and a title in oneOf' }
+}
+
+function isChoice(value: unknown): boolean {
+  return typeof value === 'number' || (typeof value === 'string' && value.length <= 200)
+}
+
+function isTitledChoice(choice: unknown): boolean {
+  if (!isObject(choice) || !isChoice(choice['const'])) return false
+  const isKnown = Object.keys(choice).every((keyword) => ['const', 'title', '$comment'].includes(keyword))
+  return isKnown && findTextFault('', choice) === undefined
+}
+
+function findRangeFault(place: string, property: SchemaProperty): CredentialSchemaFault | undefined {
+  const pairs = [
+    ['minLength', 'maxLength'],
+    ['minimum', 'maximum'],
+  ] as const
+  for (const [low, high] of pairs) {
+    const [least, most] = [property[low], property[high]]
+    if (typeof least === 'number' && typeof most === 'number' && least > most) {
+      return { place: `${place}.${low}`, problem: `is more than ${high}` }
+    }
+  }
+  return undefined
+}
+
+function isObject(value: unknown): value is SchemaProperty {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isProperty(entry: [string, unknown]): entry is [string, SchemaProperty] {
+  return isObject(entry[1])
+}
