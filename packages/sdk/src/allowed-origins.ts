@@ -18,12 +18,18 @@ export function allowOrigins(
     return async () => origins
   }
   let known: Promise<ReadonlySet<string>> | undefined
-  return (provider) => {
-    known ??= originsOfProfile(provider, list).catch((error: unknown) => {
-      known = undefined
+  return async (provider) => {
+    const asked = (known ??= originsOfProfile(provider, list))
+    const forget = (): void => {
+      if (known === asked) known = undefined
+    }
+    const origins = await asked.catch((error: unknown) => {
+      forget()
       throw error
     })
-    return known
+    // until an operator says where
+    if (origins.size === 0) forget()
+    return origins
   }
 }
 

@@ -246,6 +246,8 @@ describe('the credential goes nowhere else', () => {
     scene.nexus.answer('/v1/providers/metadata', { body: metadata })
     await expect(scene.authorized(scene.api.url)).rejects.toThrow(/allowedOrigins/)
     expect(scene.api.requests).toEqual([])
+    scene.nexus.answer('/v1/providers/metadata', { body: metadataBody(scene.api.url) })
+    expect((await scene.authorized(scene.api.url)).status).toBe(200)
   })
 
   test('a list of providers that cannot be had just now is asked for again', async () => {

@@ -189,7 +189,7 @@ describe('time', () => {
   test('an answer that does not come is a timeout', async () => {
     await using nexus = await startScriptedNexus()
     nexus.answer(path, () => undefined)
-    const client = createNexusClient({ baseUrl: nexus.url, timeouts: { attempt: 40, total: 60 } })
+    const client = createNexusClient({ baseUrl: nexus.url, timeouts: { provider: 40, total: 60 } })
     expect(await failureOf(client.getToken(id))).toMatchObject({ code: 'timeout' })
   })
 
@@ -199,7 +199,7 @@ describe('time', () => {
       response.writeHead(200, { 'content-type': 'application/json' })
       response.write('{')
     })
-    const client = createNexusClient({ baseUrl: nexus.url, timeouts: { attempt: 40, total: 60 } })
+    const client = createNexusClient({ baseUrl: nexus.url, timeouts: { provider: 40, total: 60 } })
     expect(await failureOf(client.getToken(id))).toMatchObject({ code: 'timeout' })
   })
 

@@ -8,8 +8,10 @@ export type Fetch = typeof globalThis.fetch
 export type Timeouts = {
   /** For one answer. */
   readonly attempt: number
-  /** For one answer that may wait for a provider: Nexus itself gives up after 30 s. */
-  readonly refresh: number
+  /** For one answer that may wait for a provider, with whom Nexus has patience for 30 s. */
+  readonly provider: number
+  /** For the answer to `completeConnection`, for which the provider is asked several things: 65 s. */
+  readonly completion: number
   /** For a call with all its repetitions and pauses. */
   readonly total: number
 }
@@ -36,7 +38,7 @@ export type Call = {
    */
   readonly repeat: 'safe' | 'when-told' | 'never'
   /** Default: `attempt`. */
-  readonly patience?: 'refresh'
+  readonly patience?: 'provider' | 'completion'
   readonly signal?: AbortSignal | undefined
 }
 

@@ -87,13 +87,18 @@ export function buildClient(transport: Transport): NexusClient {
     readChecked(
       await call({ method: 'GET', path: pathOf('check-connection', id), repeat: 'safe', ...signalOf(options) }),
     )
-  const getToken: NexusClient['getToken'] = async (id, options) =>
-    readCredential(await call({ method: 'GET', path: pathOf('token', id), repeat: 'safe', ...signalOf(options) }))
+  const getToken: NexusClient['getToken'] = async (id, options) => {
+    const path = pathOf('token', id)
+    // one that has expired is refreshed first
+    return readCredential(
+      await call({ method: 'GET', path, repeat: 'safe', patience: 'provider', ...signalOf(options) }),
+    )
+  }
   const refresh: NexusClient['refresh'] = async (id, options) => {
     const path = pathOf('refresh', id)
     // a second refresh would cost another token: only when Nexus says that there was no first
     return readCredential(
-      await call({ method: 'POST', path, repeat: 'when-told', patience: 'refresh', ...signalOf(options) }),
+      await call({ method: 'POST', path, repeat: 'when-told', patience: 'provider', ...signalOf(options) }),
     )
   }
   const listProviders: NexusClient['listProviders'] = async (options) =>
@@ -111,7 +116,9 @@ export function buildClient(transport: Transport): NexusClient {
     refresh,
     async disconnect(id, options) {
       const path = pathOf('connections', id)
-      return readDisconnected(await call({ method: 'DELETE', path, repeat: 'safe', ...signalOf(options) }))
+      return readDisconnected(
+        await call({ method: 'DELETE', path, repeat: 'safe', patience: 'provider', ...signalOf(options) }),
+      )
     },
     listProviders,
     completeConnection: (completion, options) => complete(call, completion, options),
@@ -145,9 +152,8 @@ async function complete(
   const body = { connection_id: connectionId, completion_code: completionCode, user_id: userId }
   const headers = { 'x-api-key': adminKey }
   const path = 'v1/complete-connection'
-  // it exchanges the code at the provider, so it may take as long as a refresh
   return readCompleted(
-    await call({ method: 'POST', path, body, headers, repeat: 'never', patience: 'refresh', ...signalOf(options) }),
+    await call({ method: 'POST', path, body, headers, repeat: 'never', patience: 'completion', ...signalOf(options) }),
   )
 }
 

@@ -12,11 +12,11 @@ export type NexusClientOptions = {
   readonly headers?: Readonly<Record<string, string>> | undefined
   /** Default: the global one. */
   readonly fetch?: Fetch | undefined
-  /** Milliseconds; default 20 000 for an answer, 35 000 for one that may wait for a provider, 60 000 for a whole call. */
+  /** Milliseconds. Default: `{ attempt: 20_000, provider: 35_000, completion: 70_000, total: 90_000 }`. */
   readonly timeouts?: Partial<Timeouts> | undefined
 }
 
-const usualTimeouts: Timeouts = { attempt: 20_000, refresh: 35_000, total: 60_000 }
+const usualTimeouts: Timeouts = { attempt: 20_000, provider: 35_000, completion: 70_000, total: 90_000 }
 
 /**
  * A client of Nexus. It writes to no log, and nothing that is printed of it shows a secret.

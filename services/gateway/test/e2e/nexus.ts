@@ -62,6 +62,8 @@ export async function startNexus(database: Pick<TestDatabase, 'url'>, env: Reado
   return {
     broker,
     gateway,
+    /** What the servers of apps show. */
+    adminKey,
     async registerProfile(profile: Readonly<Record<string, unknown>>): Promise<{ id: string; redirect_uri: string }> {
       const headers = { 'x-api-key': adminKey }
       const answer = await callJson<{ id: string; redirect_uri: string }>(`${broker.url}/providers`, {

@@ -73,9 +73,12 @@ test.for(cases)(
   'a credential that is typed in is used: $name',
   async ({ name, profile, credentials, accepted }, { nexus, client }) => {
     await using api = await startApiServer(accepted)
-    await nexus.registerProfile({ name, api_base_url: api.url, ...profile })
-    const { authUrl, connectionId } = await client.requestConnection({ ...fromUser, providerName: name })
-    await connectByForm(authUrl, credentials)
+    // Nexus tries them there with the same code; the API says what it thinks of that too
+    const tried = { api_base_url: api.url, user_info_endpoint: `${api.url}/me`, verify: 'required' }
+    await nexus.registerProfile({ name, ...tried, ...profile })
+    const { state, connectionId } = await client.requestConnection({ ...fromUser, providerName: name })
+    const captured = await nexus.call('/v1/capture-credential', { state, credentials })
+    expect(captured).toMatchObject({ status: 200, body: { status: 'success' } })
     expect(await client.waitForActive(connectionId)).toMatchObject({ status: 'active' })
 
     const authorized = client.createAuthorizedFetch(connectionId)
@@ -83,7 +86,11 @@ test.for(cases)(
       await authorized(`${api.url}/a path/x?q=a+b`),
       await authorized(`${api.url}/things`, { method: 'POST', body: '{"name": "Zoë"}' }),
     ]
-    expect(api.requests.map(({ fault }) => fault)).toEqual([undefined, undefined])
+    expect(api.requests.map(({ method, fault }) => [method, fault])).toEqual([
+      ['GET', undefined],
+      ['GET', undefined],
+      ['POST', undefined],
+    ])
     expect(answers.map(({ status }) => status)).toEqual([200, 200])
     expect(await answers[1]?.json()).toMatchObject({ method: 'POST', body: '{"name": "Zoë"}' })
 
@@ -94,7 +101,7 @@ test.for(cases)(
       code: 'connection_not_active',
       details: { status: 'revoked' },
     })
-    expect(api.requests).toHaveLength(2)
+    expect(api.requests).toHaveLength(3)
   },
 )
 
@@ -178,6 +185,34 @@ describe('OAuth', () => {
     })
   })
 })
+
+describe("completion: 'app'", () => {
+  test('the server of the app says who came back, and the connection is active', async ({ nexus, client }) => {
+    await nexus.registerProfile({ name: 'sdk-completed', auth_type: 'api_key' })
+    const { connectionId, code } = await bringBack(client, 'sdk-completed')
+    expect(await client.checkConnection(connectionId)).toMatchObject({ status: 'pending' })
+    const completion = { connectionId, completionCode: code, userId: fromUser.userId, adminKey: nexus.adminKey }
+    const completed = await client.completeConnection(completion)
+    expect(completed).toEqual({ connectionId, status: 'active', provider: 'sdk-completed' })
+    expect(await client.getToken(connectionId)).toMatchObject({ credentials: { api_key: 'k' } })
+  })
+
+  test('somebody else came back: it is refused, and nothing is connected', async ({ nexus, client }) => {
+    await nexus.registerProfile({ name: 'sdk-fixated', auth_type: 'api_key' })
+    const { connectionId, code } = await bringBack(client, 'sdk-fixated')
+    const completion = { connectionId, completionCode: code, userId: 'user-2', adminKey: nexus.adminKey }
+    await expect(client.completeConnection(completion)).rejects.toMatchObject({ code: 'completion_refused' })
+    await expect(client.waitForActive(connectionId)).rejects.toMatchObject({ code: 'connection_failed' })
+  })
+})
+
+/** A person types a key in and comes back to the app, with the code that its server is to show. */
+async function bringBack(client: NexusClient, providerName: string) {
+  const requested = await client.requestConnection({ ...fromUser, providerName, completion: 'app' })
+  const arrived = await connectByForm(requested.authUrl, { api_key: 'k' })
+  expect(arrived.searchParams.get('status')).toBe('completion_required')
+  return { connectionId: requested.connectionId, code: arrived.searchParams.get('completion_code') ?? '' }
+}
 
 test('one key of the caller gives one connection, and another request under it is refused', async ({
   nexus,
