@@ -61,7 +61,7 @@ export type Sent = {
 /** Talks to a Broker as Gateways and operators do. */
 export function createClient(url: string, keys: Keys) {
   async function send<Body = unknown>(method: string, path: string, sent: Sent = {}): Promise<Answer<Body>> {
-    const isOperator = /^\/(providers|audit|metrics|openapi)|\/complete$/.test(path)
+    const isOperator = /^\/(providers|audit|metrics|openapi)|\/complete(\?|$)/.test(path)
     const key = 'key' in sent ? sent.key : isOperator ? keys.ADMIN_API_KEY : keys.API_KEY
     const response = await fetch(new URL(path, url), {
       method,
