@@ -175,6 +175,8 @@ test('[H10] the URL’s own query and fragment survive, and forged parameters do
   })
 })
 
+const elsewhere = { token_url: 'http://127.0.0.1:9/token', client_secret: 'of-whoever-moves-it' }
+
 test.for(['its first code', 'the code of a reconnect of what failed'])(
   '[A3] a profile that moves while %s is exchanged gets nothing of what was granted',
   async (which, { broker, database }) => {
@@ -190,12 +192,32 @@ test.for(['its first code', 'the code of a reconnect of what failed'])(
     provider.next('token', gate.step)
     const arriving = arrive(journey)
     await gate.arrived
-    await change(broker, provider, { token_url: 'http://127.0.0.1:9/token' })
+    await change(broker, provider, elsewhere)
     gate.open()
 
     expect(returned(await arriving)).toMatchObject({ status: 'error', error: 'link_expired' })
     expect(await connectionOf(broker, journey.connection_id)).toMatchObject({ status: 'failed' })
     expect((await broker.get(`/connections/${journey.connection_id}/token`)).status).toBe(409)
     expect(provider.requestsTo('revocation')).toEqual([])
+  },
+)
+
+test.for([true, false])(
+  '[A3] nor is it sent there to be revoked, where its connection was disconnected meanwhile (moved: %s)',
+  async (moves, { broker }) => {
+    const provider = await openProvider(broker, {
+      profile: (issuer) => ({ ...staticEndpoints(issuer), enable_discovery: false }),
+    })
+    const journey = await travel(broker, provider)
+    const gate = answers.createGate('after')
+    provider.next('token', gate.step)
+    const arriving = arrive(journey)
+    await gate.arrived
+    if (moves) await change(broker, provider, elsewhere)
+    expect((await broker.send('DELETE', `/connections/${journey.connection_id}`)).status).toBe(200)
+    gate.open()
+    await arriving
+    const queued = (await auditOf(broker, journey.connection_id)).includes('revocation.queued success')
+    expect(queued).toBe(!moves)
   },
 )

@@ -1,6 +1,7 @@
 import { createBrowser } from '@nexus/testing'
 import { test } from '@nexus/testing/vitest'
 import { expect, onTestFinished } from 'vitest'
+import { waitForBlocked, whileLocked } from './database-tools.ts'
 import { isApp, requestConnection, startRegisteredProvider, startTestBroker } from './harness.ts'
 
 test('[A3] once accounts are connected, their tokens cannot be sent to another origin by editing the profile', async ({
@@ -54,6 +55,32 @@ test('[V5] a stored client secret does not follow a profile to another origin: i
   const own = { ...elsewhere, client_secret: 'known-to-whoever-moves-it' }
   expect((await broker.send('PATCH', path, { body: own })).status).toBe(200)
   expect((await broker.send('PATCH', path, { body: { token_url: 'http://127.0.0.1:9/other-path' } })).status).toBe(200)
+})
+
+test('[V5] a change that names a revision which is yet to come takes no secret of that revision along', async ({
+  database,
+}) => {
+  const { pool } = database
+  await using broker = await startTestBroker(database)
+  await using provider = await startRegisteredProvider(broker, { name: 'overtaken' })
+  const path = `/providers/${provider.providerId}`
+  const profile = () => broker.get<{ revision: number; issuer: string }>(path)
+  const { revision, issuer } = (await profile()).body
+  // it has read the profile as it was, and waits for its turn; meanwhile somebody puts it right
+  const saving = "select pg_advisory_xact_lock(hashtext('nexus:provider-profiles'))"
+  const late = await whileLocked(pool, saving, async () => {
+    const changing = broker.send('PATCH', path, { body: { description: 'late', revision: revision + 1 } })
+    await Promise.race([waitForBlocked(pool), changing])
+    await pool.query(
+      `update provider_profiles
+          set revision = revision + 1, settings = jsonb_set(settings::jsonb, '{issuer}', '"http://127.0.0.1:9"')::json where id = $1`,
+      [provider.providerId],
+    )
+    return { changing }
+  })
+  expect(await late.changing).toMatchObject({ status: 409, body: { code: 'revision_conflict' } })
+  expect((await profile()).body).toMatchObject({ revision: revision + 1, issuer: 'http://127.0.0.1:9' })
+  expect(issuer).not.toBe('http://127.0.0.1:9')
 })
 
 test('[P6] tokens that are still to be revoked do not follow a profile to another origin', async ({ database }) => {

@@ -71,6 +71,8 @@ export async function changeProvider(
   { input, clientSecret, distinctRedirectUri, origin }: ProviderChange,
 ): Promise<SavedProvider> {
   const { id } = current
+  // what is compared below is `current`: it has to be what is replaced
+  if (input.revision !== undefined && input.revision !== current.revision) throw revisionConflict()
   if ((input.auth_type ?? 'oauth2') !== current.authType) {
     refuseProfile('auth_type', `is ${current.authType} and cannot change: register a new profile`)
   }
@@ -82,9 +84,7 @@ export async function changeProvider(
   const changed = listChangedFields(current, prepared.provider)
   const fields = clientSecret === undefined ? changed : [...changed, 'client_secret']
   return saveProfile(deps, prepared, { event: 'provider.updated', origin, fields }, async (transaction) => {
-    if (!(await store.updateProvider(transaction, prepared.write, input.revision ?? current.revision))) {
-      throw new AppError('revision_conflict', 'The profile was changed meanwhile; read it again and repeat the change.')
-    }
+    if (!(await store.updateProvider(transaction, prepared.write, current.revision))) throw revisionConflict()
     if (await store.hasConnections(transaction, id)) {
       if (input.name !== current.name) {
         refuseProfile('name', 'cannot change once accounts are connected; add an alias instead')
@@ -142,6 +142,10 @@ export async function requireProvider(database: Queryable, id: string): Promise<
 
 export function providerNotFound(): AppError {
   return new AppError('provider_not_found', 'There is no such provider.')
+}
+
+function revisionConflict(): AppError {
+  return new AppError('revision_conflict', 'The profile was changed meanwhile; read it again and repeat the change.')
 }
 
 function providerExists(name: string): AppError {
