@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { cpSync, globSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { cpSync, globSync, chownSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import { type Instruction, type Stage, parseDockerfile, parseExecForm, splitWords } from './dockerfile.ts'
 import { createIgnore } from './dockerignore.ts'
@@ -188,14 +188,16 @@ const performable = /^(?:(?:npm ci|\/\S+\/pnpm install) |node services\/\S+\.ts 
 // takes away what the base image brought, which is not here
 const trimsTheBase = /^rm -rf(?: \/(?:usr\/local|opt)\/\S+)+$/
 
-// a folder for a volume; whose it is makes no difference here, where only its owner looks
-const makesFolder = /^install -d -o \d+ -g \d+ -m 0700 (\/\w+)$/
+// a folder for a volume
+const makesFolder = /^install -d -o (\d+) -g (\d+) -m 0700 (\/\w+)$/
 
 function run({ flags, text }: Instruction, image: Draft): void {
   if (trimsTheBase.test(text)) return
-  const [, folder] = makesFolder.exec(text) ?? []
+  const [, uid, gid, folder] = makesFolder.exec(text) ?? []
   if (folder !== undefined) {
     mkdirSync(join(image.root, folder), { mode: 0o700 })
+    // whoever may not give it away runs the image as themselves
+    if (process.getuid?.() === 0) chownSync(join(image.root, folder), Number(uid), Number(gid))
     return
   }
   if (!performable.test(text) || Object.keys(flags).length > 0) {

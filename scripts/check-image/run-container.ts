@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Image, envInside } from './perform-image.ts'
@@ -67,6 +68,13 @@ export async function checkHealth(image: Image, env: Environment): Promise<boole
   return (await describeEnd(child)).code === 0
 }
 
+/** Folders that the image makes lie below its root here. */
+function pathsInside({ root }: Image, env: Environment): Environment {
+  const inside = (value: string): string =>
+    /^\/\w+$/.test(value) && existsSync(join(root, value)) ? join(root, value) : value
+  return Object.fromEntries(Object.entries(env).map(([name, value]) => [name, inside(value)]))
+}
+
 function spawnInside(image: Image, command: readonly string[], env: Environment): ChildProcess {
   const [program, ...args] = command
   if (program !== 'node') throw new Error(`${image.name} runs ${program}, not node`)
@@ -74,7 +82,7 @@ function spawnInside(image: Image, command: readonly string[], env: Environment)
   return spawn(process.execPath, inside, {
     cwd: join(image.root, image.workdir),
     // nothing of ours leaks in: the image's own variables, and what it is started with
-    env: { PATH: process.env['PATH'], ...envInside(image), ...env },
+    env: { PATH: process.env['PATH'], ...envInside(image), ...pathsInside(image, env) },
     stdio: ['ignore', 'pipe', 'pipe'],
     ...findAccount(image),
   })
