@@ -224,6 +224,7 @@ test('[C5] values that do not fit are refused by name, and none is repeated', as
     [{ api_key: 'pk_12345', port: 1 }, 'api_key', 'pattern'],
     [{ api_key: 'sk_1234\r\nX-A: b', port: 1 }, 'api_key', 'single_line'],
     [{ api_key: 'sk_12345\0', port: 1 }, 'api_key', 'single_line'],
+    [{ api_key: 'sk_12345\n', port: 1 }, 'api_key', 'single_line'],
     [{ api_key: 'sk_1234“', port: 1 }, 'api_key', 'header_value'],
     [{ api_key: `sk_${'a'.repeat(9000)}`, port: 1 }, 'api_key', 'maxLength'],
     [{ api_key: ['sk_12345'], port: 1 }, 'api_key', 'type'],

@@ -17,7 +17,7 @@ export function checkCredentials(
   const { fields, check } = compileSchemaOf(provider)
   const password = passwordFieldOf(provider.strategy)
   const entries = Object.entries(typed).map(
-    ([name, value]) => [name, typeof value === 'string' && name !== password ? value.trim() : value] as const,
+    ([name, value]) => [name, name === password ? value : withoutBlanks(value)] as const,
   )
   const credentials = Object.fromEntries(entries)
   const misfits = check(credentials)
@@ -32,6 +32,11 @@ export function checkCredentials(
         .filter(([name]) => known.has(name)),
     ),
   }
+}
+
+/** A line break is no blank: it says that more was copied than one value. */
+function withoutBlanks(value: unknown): unknown {
+  return typeof value === 'string' && !/[\r\n]/.test(value) ? value.trim() : value
 }
 
 /** The one field in which a blank at the end may be meant. */
