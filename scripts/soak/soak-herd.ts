@@ -132,10 +132,23 @@ async function watchHerd(
     if (startMb === 0 && answered >= wanted / 3) startMb = readMemory()
     onProgress(`${round((performance.now() - began) / 1000)} s   ${answered} of ${wanted}   ${round(readMemory())} MB`)
   }
+  await waitUntilStored(pool, answered)
   return {
     seconds: round((movedAt - began) / 1000),
     rss_mb_start: round(startMb),
     rss_mb_end: round(readMemory()),
+  }
+}
+
+/** What a provider has answered takes a moment until it is stored. */
+async function waitUntilStored(pool: pg.Pool, answered: number): Promise<void> {
+  const deadline = performance.now() + patienceMs
+  for (;;) {
+    const { rows } = await pool.query<{ n: number }>(
+      'select count(*)::int as n from herd h join tokens t using (connection_id) where not h.is_dead and t.version > 1',
+    )
+    if ((rows[0]?.n ?? 0) >= answered || performance.now() > deadline) return
+    await sleep(200)
   }
 }
 
