@@ -149,6 +149,8 @@ async function complete(
   options: CallOptions | undefined,
 ): Promise<CompletedConnection> {
   const { connectionId, completionCode, userId, adminKey } = completion
+  // mostly a variable of the environment that is not set: said before the sixty seconds are over
+  if (typeof adminKey !== 'string' || adminKey === '') throw new TypeError('adminKey is missing')
   const body = { connection_id: connectionId, completion_code: completionCode, user_id: userId }
   const headers = { 'x-api-key': adminKey }
   const path = 'v1/complete-connection'

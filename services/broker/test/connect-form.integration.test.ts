@@ -180,3 +180,25 @@ test('where a provider must be asked and cannot be, nothing is kept and the form
   expect(answer.text).toContain('<bdi>Payments</bdi></strong> could not be asked whether this is right')
   await expectPending(broker, opened.connection_id)
 })
+
+test('[H8] a profile that is removed while its form is open takes nothing more, and the person is told', async ({
+  broker,
+}) => {
+  const name = await registerStatic(broker)
+  const opened = await openPageFor(broker, name)
+  expect((await broker.send('DELETE', `/providers/by-name/${name}`)).status).toBe(204)
+  const answer = await submitPage(opened, { 'credentials[api_key]': apiKey })
+  expect(answer.status).toBe(410)
+  expect(answer.text).not.toContain('The link is incomplete')
+  expect(await broker.get(`/connections/${opened.connection_id}`)).toMatchObject({ body: { status: 'pending' } })
+})
+
+test('[H2] a form with a field it does not have is over like any other once its link was used', async ({ broker }) => {
+  const opened = await openPageFor(broker, await registerStatic(broker))
+  const stray = { 'credentials[api_key]': apiKey, 'credentials[other]': 'x' }
+  expect((await submitPage(opened, stray)).status).toBe(422)
+  const kept = await submitPage(opened, { 'credentials[api_key]': apiKey })
+  expect(kept.status).toBe(303)
+  const late = await submitPage(opened, stray)
+  expect([late.status, late.location?.href]).toEqual([303, kept.location?.href])
+})

@@ -2,12 +2,12 @@ import type { Parameters } from '@nexus/service'
 import type { Origin } from '../audit/audit-event.ts'
 import { type CallbackAnswer, returnWithSuccess } from '../handshake/callback-answer.ts'
 import { refuse } from '../handshake/callback-refusal.ts'
-import { type CaptureDeps, type CaptureOutcome, captureCredential } from '../handshake/capture-credential.ts'
+import { type CaptureDeps, captureCredential } from '../handshake/capture-credential.ts'
 import { answerAsRecorded } from '../handshake/complete-handshake.ts'
 import { type ConfirmLinkDeps, confirmLink } from '../handshake/confirm-link.ts'
 import { type PageAttempt, findPageAttempt } from '../handshake/page-attempt.ts'
 import { passwordFieldOf } from '../providers/check-credentials.ts'
-import { findProviderById } from '../providers/list-providers.ts'
+import { findLivingProvider } from '../providers/list-providers.ts'
 import { type StaticProvider, isStatic } from '../providers/provider.ts'
 import type { FormRefusal } from './credential-form.ts'
 import { formFields } from './form-fields.ts'
@@ -58,13 +58,11 @@ async function submitCredentials(
   { parameters }: SubmittedForm,
   origin: Origin,
 ): Promise<FormAnswer> {
-  const provider = await findProviderById(deps.database, attempt.providerId)
-  if (!isStatic(provider)) return expired
+  const provider = await findLivingProvider(deps.database, attempt.providerId)
+  if (provider === undefined || !isStatic(provider)) return expired
   const read = readCredentialForm(formFields(provider), parameters, { keepsSpaces: passwordFieldOf(provider.strategy) })
-  const outcome: CaptureOutcome =
-    read.faults.length > 0
-      ? { kind: 'faulty', provider, faults: read.faults }
-      : await captureCredential(deps, { attempt, origin, isSameBrowser: true }, read.values)
+  const bound = { attempt, origin, isSameBrowser: true, strayFields: read.faults }
+  const outcome = await captureCredential(deps, bound, read.values)
 
   switch (outcome.kind) {
     case 'captured':

@@ -5,14 +5,14 @@ import { retryWhileAway } from '../db/retry-while-away.ts'
 import type { CredentialFault } from '../providers/credential-schema.ts'
 import { findTrialUrl } from '../oauth/trial-url.ts'
 import { checkCredentials } from '../providers/check-credentials.ts'
-import { findProviderById } from '../providers/list-providers.ts'
+import { findLivingProvider } from '../providers/list-providers.ts'
 import { type StaticProvider, isStatic } from '../providers/provider.ts'
 import type { RedirectUriSettings } from '../providers/redirect-uri.ts'
 import { type AttemptState, acceptAttempt } from './attempt-store.ts'
 import { storeTyped } from './follow-through.ts'
 import { aboutOf, noteRetry } from './handshake-outcome.ts'
 import { type HoldDeps, findHeldReturn, holdForApp } from './hold-for-app.ts'
-import { digestProfile } from './profile-digest.ts'
+import { isProfileUnchanged } from './profile-digest.ts'
 import { takeTry } from './store.ts'
 import type { StoreGrantDeps } from './store-grant.ts'
 
@@ -40,6 +40,8 @@ export type CaptureBound = {
    * be anybody's, and the way back to the app is not for them.
    */
   readonly isSameBrowser?: boolean
+  /** Names that a form sent and does not have. */
+  readonly strayFields?: readonly CredentialFault[]
 }
 
 export type CaptureOutcome =
@@ -71,12 +73,13 @@ export async function captureCredential(
   const { attempt } = bound
   if (attempt.isConsumed) return answerRepeated(deps, bound)
   if (attempt.isExpired) return refuse(deps, bound, 'expired', { kind: 'expired' })
-  const provider = attempt.isProfileRemoved ? undefined : await findProviderById(deps.database, attempt.providerId)
-  if (provider === undefined || !isStatic(provider) || !isAsBefore(deps, attempt, provider)) {
+  const provider = await findLivingProvider(deps.database, attempt.providerId)
+  // H8: what is typed in goes where the person was told it would
+  if (provider === undefined || !isStatic(provider) || !isProfileUnchanged(provider, deps.redirectUri, attempt)) {
     return refuse(deps, bound, 'profile_changed', { kind: 'expired' })
   }
 
-  const checked = checkCredentials(provider, typed)
+  const checked = checkCredentials(provider, typed, bound.strayFields)
   if (checked.kind === 'faulty') {
     return refuse(deps, bound, 'invalid_credentials', { kind: 'faulty', provider, faults: checked.faults })
   }
@@ -90,11 +93,6 @@ export async function captureCredential(
     return refuse(deps, bound, 'not_verifiable', { kind: 'not_verifiable', provider })
   }
   return keep(deps, bound, provider, checked.credentials)
-}
-
-/** H8: what is typed in goes where the person was told it would. */
-function isAsBefore({ redirectUri }: CaptureDeps, { profileDigest }: AttemptState, provider: StaticProvider): boolean {
-  return digestProfile(provider, redirectUri).equals(profileDigest)
 }
 
 async function refuse(

@@ -4,7 +4,7 @@ import { AppError } from '@nexus/service'
 import type { Origin } from '../audit/audit-event.ts'
 import { retryWhileAway } from '../db/retry-while-away.ts'
 import type { ProviderClient } from '../oauth/provider-client.ts'
-import { findProviderById } from '../providers/list-providers.ts'
+import { findLivingProvider } from '../providers/list-providers.ts'
 import { openProvider } from '../providers/open-provider.ts'
 import { type OpenedProvider, type StaticProvider, isStatic } from '../providers/provider.ts'
 import type { RedirectUriSettings } from '../providers/redirect-uri.ts'
@@ -20,7 +20,7 @@ import {
 import { type Accepted, noteRetry } from './handshake-outcome.ts'
 import * as store from './hold-store.ts'
 import type { RecordedOutcome } from './outcome-store.ts'
-import { digestProfile } from './profile-digest.ts'
+import { isProfileUnchanged } from './profile-digest.ts'
 import { waitForOutcome } from './wait-for-outcome.ts'
 
 export type CompleteConnectionDeps = FollowThroughDeps & {
@@ -88,12 +88,15 @@ type Prepared =
 /** Everything that using what is held takes. A provider that is away now leaves it as it is. */
 async function prepare(deps: CompleteConnectionDeps, hold: store.HoldState): Promise<Prepared> {
   const held = store.openHeld(deps.vault, hold)
-  const provider = hold.isProfileRemoved ? undefined : await findProviderById(deps.database, hold.providerId)
   const changed: Prepared = { kind: 'profile_changed' }
-  if (provider === undefined || !digestProfile(provider, deps.redirectUri).equals(hold.profileDigest)) return changed
-  if (held.kind === 'credentials') return isStatic(provider) ? { kind: 'credentials', provider, held } : changed
-  if (isStatic(provider) || hold.redirectUri === undefined) return changed
-  const opened = await openProvider(deps.database, deps.vault, provider.id)
+  if (held.kind === 'credentials') {
+    const provider = await findLivingProvider(deps.database, hold.providerId)
+    const isFit = provider !== undefined && isStatic(provider) && isProfileUnchanged(provider, deps.redirectUri, hold)
+    return isFit ? { kind: 'credentials', provider, held } : changed
+  }
+  // read once: what is compared is what the code and the secret are sent by
+  const opened = await openProvider(deps.database, deps.vault, hold.providerId)
+  if (!isProfileUnchanged(opened.provider, deps.redirectUri, hold) || hold.redirectUri === undefined) return changed
   await deps.providerClient.findEndpoints(opened.provider)
   const { code, codeVerifier, nonce, callbackParams } = held
   return {
@@ -153,7 +156,7 @@ function describeOutcome(recorded: RecordedOutcome | undefined): AppError {
 }
 
 const messages: Partial<Record<ErrorCode, string>> = {
-  completion_refused: 'This connection was not completed, and what the person brought was destroyed.',
+  completion_refused: 'This connection was not completed; anything held for it was destroyed.',
   already_completed: 'This connection was completed before, or something else became of it.',
   account_mismatch: 'The person signed in with another account than the one that is connected.',
   link_expired: 'This connection cannot be completed any more: ask for a new link.',

@@ -23,7 +23,7 @@ import { noteRetry } from './handshake-outcome.ts'
 import { type HoldDeps, findHeldReturn, holdForApp } from './hold-for-app.ts'
 import type { Brought } from './hold-store.ts'
 import type { RecordedOutcome } from './outcome-store.ts'
-import { digestProfile } from './profile-digest.ts'
+import { isProfileUnchanged } from './profile-digest.ts'
 import * as store from './attempt-store.ts'
 import { waitForOutcome } from './wait-for-outcome.ts'
 
@@ -77,8 +77,7 @@ export async function completeHandshake(
 
   if (attempt.isConsumed) return answerAsRecorded(deps, bound)
   if (attempt.isExpired) return refuseExpired(deps, bound)
-  const digest = digestProfile(opened.provider, deps.redirectUri)
-  const isAsBefore = !attempt.isProfileRemoved && digest.equals(attempt.profileDigest)
+  const isAsBefore = isProfileUnchanged(opened.provider, deps.redirectUri, attempt)
 
   // opened before anything is used up: what could not be followed through is not accepted
   const secrets = store.openAttemptSecrets(deps.vault, attempt)

@@ -5,7 +5,7 @@ import type { SecretVault } from '../vault/secret-vault.ts'
 import { openAttemptSecrets } from './attempt-store.ts'
 import type { CallbackAnswer } from './callback-answer.ts'
 import { type PageAttemptDeps, type PostedForm, findPageAttempt } from './page-attempt.ts'
-import { digestProfile } from './profile-digest.ts'
+import { isProfileUnchanged } from './profile-digest.ts'
 
 export type ConfirmLinkDeps = PageAttemptDeps & {
   readonly vault: SecretVault
@@ -22,8 +22,7 @@ export async function confirmLink(deps: ConfirmLinkDeps, form: PostedForm, origi
   const { attempt } = found
   if (attempt.isConsumed) return { kind: 'page', page: 'already-completed', status: 410 }
   const { provider } = await openProvider(deps.database, deps.vault, attempt.providerId)
-  const isAsBefore =
-    !attempt.isProfileRemoved && digestProfile(provider, deps.redirectUri).equals(attempt.profileDigest)
+  const isAsBefore = isProfileUnchanged(provider, deps.redirectUri, attempt)
   if (attempt.isExpired || !isAsBefore || attempt.redirectUri === undefined) {
     return { kind: 'page', page: 'expired-link', status: 410 }
   }

@@ -5,8 +5,8 @@ import { recordEvent } from '../audit/record-event.ts'
 import type { Database } from '../db/database.ts'
 import { type StaticProvider, isStatic } from '../providers/provider.ts'
 import type { RedirectUriSettings } from '../providers/redirect-uri.ts'
-import { findLivingProvider } from './open-link.ts'
-import { digestProfile } from './profile-digest.ts'
+import { findLivingProvider } from '../providers/list-providers.ts'
+import { isProfileUnchanged } from './profile-digest.ts'
 import { type HandshakeState, selectHandshakeByRequest } from './store.ts'
 
 export type FindCaptureDeps = {
@@ -43,7 +43,7 @@ export async function findCapture(deps: FindCaptureDeps, state: string, origin: 
 
   if (handshake.isOver) throw await refuseCapture(deps, 'already_completed', handshake, origin)
   if (handshake.isExpired) throw await refuseCapture(deps, 'expired', handshake, origin)
-  if (provider === undefined || !digestProfile(provider, deps.redirectUri).equals(handshake.profileDigest)) {
+  if (provider === undefined || !isProfileUnchanged(provider, deps.redirectUri, handshake)) {
     throw await refuseCapture(deps, 'profile_changed', handshake, origin)
   }
   return { handshake, provider }

@@ -1,14 +1,14 @@
 import { type RandomBytes, type StatePurpose, type StateSigner, randomToken, sha256 } from '@nexus/crypto'
-import { AppError, type PageKind } from '@nexus/service'
+import type { PageKind } from '@nexus/service'
 import type { Database } from '../db/database.ts'
 import type { ProviderClient } from '../oauth/provider-client.ts'
-import { findProviderById } from '../providers/list-providers.ts'
-import { type OAuthProvider, type Provider, type StaticProvider, isStatic } from '../providers/provider.ts'
+import { findLivingProvider } from '../providers/list-providers.ts'
+import { type OAuthProvider, type StaticProvider, isStatic } from '../providers/provider.ts'
 import { type RedirectUriSettings, redirectUriOf } from '../providers/redirect-uri.ts'
 import type { SecretVault } from '../vault/secret-vault.ts'
 import { type AttemptSecrets, insertAttempt } from './attempt-store.ts'
 import { bindingCookieName, setBindingCookie } from './browser-binding.ts'
-import { digestProfile } from './profile-digest.ts'
+import { isProfileUnchanged } from './profile-digest.ts'
 import * as store from './store.ts'
 
 export type OpenLinkDeps = {
@@ -54,19 +54,12 @@ export async function openLink(deps: OpenLinkDeps, ticket: string): Promise<Link
   const provider = await findLivingProvider(deps.database, handshake.providerId)
   if (provider === undefined) return expired
   // the end would refuse it (H8): better said before the person signs in or types
-  if (!digestProfile(provider, deps.redirectUri).equals(handshake.profileDigest)) return expired
+  if (!isProfileUnchanged(provider, deps.redirectUri, handshake)) return expired
   return isStatic(provider) ? showForm(deps, handshake, provider) : leaveFor(deps, handshake, provider)
 }
 
 /** @returns undefined where the profile was removed. */
-export async function findLivingProvider(database: Database, id: string): Promise<Provider | undefined> {
-  return findProviderById(database, id).catch((error: unknown) => {
-    if (error instanceof AppError && error.code === 'provider_not_found') return undefined
-    throw error
-  })
-}
-
-async function showForm(
+export async function showForm(
   deps: OpenLinkDeps,
   handshake: store.HandshakeState,
   provider: StaticProvider,

@@ -11,6 +11,15 @@ export function digestProfile(provider: Provider, settings: RedirectUriSettings)
   return sha256(JSON.stringify(facts))
 }
 
+/** H8: nothing that the person relied on has changed since the link was made, and the profile is still there. */
+export function isProfileUnchanged(
+  provider: Provider,
+  settings: RedirectUriSettings,
+  { profileDigest, isProfileRemoved = false }: { readonly profileDigest: Buffer; readonly isProfileRemoved?: boolean },
+): boolean {
+  return !isProfileRemoved && digestProfile(provider, settings).equals(profileDigest)
+}
+
 function oauthFacts(provider: OAuthProvider, redirectUri: string) {
   return [
     provider.issuer ?? null,

@@ -38,7 +38,7 @@ export function assertReturnUrlAllowed(returnUrl: string, allowed: readonly Retu
   if (!isReturnUrlAllowed(returnUrl, allowed)) {
     throw new AppError(
       'return_url_not_allowed',
-      'return_url is not allowed: its host must be in ALLOWED_RETURN_DOMAINS, with https.',
+      'return_url is not allowed: it must be an absolute https URL (http on loopback) whose host is in ALLOWED_RETURN_DOMAINS of the Broker.',
       {
         details: { field: 'return_url', setting: 'ALLOWED_RETURN_DOMAINS' },
       },

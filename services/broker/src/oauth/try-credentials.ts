@@ -1,5 +1,5 @@
 import { type CredentialStrategy, type CredentialValue, strategyType } from '@nexus/contracts'
-import { type Strategy, applyStrategy } from '@nexus/sdk/apply-strategy'
+import { type Strategy, applyStrategy, isNexusError } from '@nexus/sdk/apply-strategy'
 import type { Logger } from '@nexus/service'
 import type { StaticProvider } from '../providers/provider.ts'
 import type { OutboundFetch } from './outbound-fetch.ts'
@@ -26,7 +26,7 @@ export function createTrial(deps: TrialDeps): (provider: StaticProvider, credent
     const url = findTrialUrl(provider)
     if (url === undefined) return 'unknown'
     const request = await prepareRequest(url, provider, credentials)
-    if (request === undefined) return 'refused'
+    if (typeof request === 'string') return request
     const trial = await send(deps.fetch, request)
     if (typeof trial !== 'string') {
       const details = { reason: trial.reason, status: trial.status }
@@ -37,19 +37,19 @@ export function createTrial(deps: TrialDeps): (provider: StaticProvider, credent
   }
 }
 
-/** @returns undefined for what cannot become part of a request: no agent could use it either. */
+/** @returns `refused` for what cannot become part of a request: no agent could use it either. */
 async function prepareRequest(
   url: URL,
   { strategy }: StaticProvider,
   credentials: Credentials,
-): Promise<Request | undefined> {
-  if (!isApplicable(strategy)) return undefined
+): Promise<Request | 'refused' | 'unknown'> {
+  if (!isApplicable(strategy)) return 'unknown'
   try {
     const request = await applyStrategy(new Request(url), strategy, credentials)
-    return URL.parse(request.url)?.origin === url.origin ? request : undefined
-  } catch {
-    // whatever it says could quote what was typed
-    return undefined
+    return URL.parse(request.url)?.origin === url.origin ? request : 'refused'
+  } catch (error) {
+    // whatever else it says could quote what was typed, and a fault of ours is no verdict
+    return isNexusError(error, 'strategy_not_applicable') ? 'refused' : 'unknown'
   }
 }
 

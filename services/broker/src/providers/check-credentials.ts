@@ -13,6 +13,7 @@ export type CheckedCredentials =
 export function checkCredentials(
   provider: StaticProvider,
   typed: Readonly<Record<string, unknown>>,
+  strayFields: readonly CredentialFault[] = [],
 ): CheckedCredentials {
   const { fields, check } = compileSchemaOf(provider)
   const password = passwordFieldOf(provider.strategy)
@@ -20,7 +21,7 @@ export function checkCredentials(
     ([name, value]) => [name, name === password ? value : withoutBlanks(value)] as const,
   )
   const credentials = Object.fromEntries(entries)
-  const misfits = check(credentials)
+  const misfits = [...check(credentials), ...strayFields]
   const faults = misfits.length > 0 ? misfits : findUselessValues(provider.strategy, credentials)
   if (faults.length > 0) return { kind: 'faulty', faults }
   const known = new Set(fields.map(({ name }) => name))

@@ -38,6 +38,11 @@ export function findProviderById(database: Queryable, id: string): Promise<Provi
   return requireProvider(database, id)
 }
 
+/** undefined: it was removed, or never was. */
+export function findLivingProvider(database: Queryable, id: string): Promise<Provider | undefined> {
+  return store.selectProviderById(database, id)
+}
+
 /** The profile a handshake asks for, if its zone may use it. @throws AppError `provider_not_found` */
 export async function findProviderForHandshake(
   database: Queryable,
