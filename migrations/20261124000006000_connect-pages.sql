@@ -11,6 +11,10 @@ alter table handshakes
   add column held_until timestamptz;
 create index handshakes_held on handshakes (held_until) where held_until is not null;
 
+alter table connections
+  -- asked for with it, no later link of the connection goes without
+  add column completion text check (completion in ('app'));
+
 alter table handshake_attempts
   -- a form sends nobody anywhere
   alter column redirect_uri drop not null,
@@ -22,6 +26,7 @@ alter table provider_profiles alter column settings type json using settings::js
 
 -- Down Migration
 alter table provider_profiles alter column settings type jsonb using settings::jsonb;
+alter table connections drop column completion;
 alter table handshake_attempts drop column completion_hash;
 delete from handshake_attempts where redirect_uri is null;
 alter table handshake_attempts alter column redirect_uri set not null;

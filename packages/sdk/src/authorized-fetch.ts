@@ -71,7 +71,7 @@ async function sendOnce(fetch: Fetch, request: Request, { credential }: Held): P
   const ready = await applyStrategy(request, strategy, { ...credentials })
   try {
     const response = await fetch(ready, { redirect: redirect === 'error' ? 'error' : 'manual' })
-    return strategy.type === 'query_param' ? withoutSecretUrl(response, url) : response
+    return strategy.type === 'query_param' ? withoutSecretUrl(response, url, strategy.config.param_name) : response
   } catch (cause) {
     signal.throwIfAborted()
     // some say in their error which URL it was

@@ -79,14 +79,18 @@ test('a sweep and an app that is too late, at once: nothing is used, and each sa
 test('a newer link destroys what is held by an older one', async ({ broker, database }) => {
   const provider = await openProvider(broker)
   const held = await travelHeld(broker, provider)
-  const { authUrl } = await requestReconnect(broker, held.connection_id)
+  // nor can the newer one do without the app: forwarded, it would bind a stranger's account after all
+  const weaker = await broker.post(`/connections/${held.connection_id}/reconnect`, {})
+  expect(weaker).toMatchObject({ status: 400, body: { code: 'invalid_request', details: { field: 'completion' } } })
+  expect(await countSecrets(database.pool, held.connection_id)).toBe(1)
+  const { authUrl } = await requestReconnect(broker, held.connection_id, { completion: 'app', return_url: appUrl })
   expect(await countSecrets(database.pool, held.connection_id)).toBe(0)
   expect(await complete(broker, held)).toMatchObject({ status: 410, body: { code: 'link_expired' } })
   expect(returned(await arrive(held))).toMatchObject({ status: 'error', error: 'link_expired' })
   expect(tokenRequests(provider)).toBe(0)
   const departure = await openLink(authUrl)
   expect(returned(await send(await consent(departure), { cookie: departure.cookie }))).toMatchObject({
-    status: 'success',
+    status: 'completion_required',
   })
 })
 

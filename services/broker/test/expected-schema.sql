@@ -57,6 +57,8 @@ create table connections (
   created_at timestamp with time zone not null default now(),
   updated_at timestamp with time zone not null default now(),
   last_used_at timestamp with time zone,
+  completion text,
+  constraint connections_completion_check CHECK ((completion = 'app'::text)),
   constraint connections_pkey PRIMARY KEY (id),
   constraint connections_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES provider_profiles(id),
   constraint connections_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'active'::text, 'attention_required'::text, 'failed'::text, 'expired'::text, 'revoked'::text])))

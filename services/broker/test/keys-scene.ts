@@ -121,6 +121,7 @@ export async function seedRows(
         providerId,
         scopes: ['read'],
         metadata: {},
+        completion: undefined,
         ttlSeconds: 3600,
       }
       await insertPendingConnection(transaction, connection)

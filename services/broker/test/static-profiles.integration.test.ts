@@ -79,7 +79,9 @@ const refused: readonly (readonly [name: string, profile: Fields, field: string]
     at('.properties.Client_Secret'),
   ],
   ['a pattern that is none', withKey({ pattern: '(' }), keyAt('.pattern')],
-  ['a pattern that takes for ever', withKey({ pattern: '^(a+)+$' }), keyAt('.pattern')],
+  ['a pattern that looks around', withKey({ pattern: '^(?=a)b' }), keyAt('.pattern')],
+  ['a name that every object has', withSchema({ api_key: key, toString: key }), at('.properties.toString')],
+  ['a setting that every object has', { auth_type: 'header', params: { toString: 'x' } }, 'params.toString'],
   ['limits that contradict each other', withKey({ minLength: 9, maxLength: 8 }), keyAt('.minLength')],
   ['a secret that everybody sees', withKey({ default: 'sk-1' }), keyAt('.default')],
   ['a choice that is refused', withKey({ enum: ['ab'], minLength: 3 }), keyAt('')],
@@ -209,6 +211,10 @@ test('[A3] once an account is connected, neither its fields nor where they are s
     status: 422,
     body: { details: { field: 'params' } },
   })
+  expect(await patch({ params: { value_prefix: 'Bearer ', header_name: 'User-Agent' } })).toMatchObject({
+    status: 422,
+    body: { details: { field: 'params' } },
+  })
   expect((await patch({ description: 'other words', params: { value_prefix: 'Token ' } })).status).toBe(200)
 })
 
@@ -238,6 +244,16 @@ test('[C5] values that do not fit are refused by name, and none is repeated', as
     expect(answer, rule).toMatchObject({ status: 422, body: { code: 'invalid_credentials' } })
     expect(answer.body.details?.fields?.[0], rule).toMatchObject({ field, rule })
     expect(answer.text, rule).not.toContain('12345')
+  }
+})
+
+test('[C6] no pattern and no value hold up the process', async ({ broker }) => {
+  for (const pattern of ['^(a|a)*$', '^([a-z]|[a-z0-9])+$', '^(a+)+$', String.raw`^\s*[\w-]+\s*[\w-]*\s*[\w-]*$`]) {
+    const { state } = await requestStatic(broker, withKey({ pattern }))
+    const began = performance.now()
+    const answer = await capture(broker, state, { api_key: `${'a'.repeat(4000)}!` })
+    expect(answer.body.details?.fields?.[0], pattern).toMatchObject({ field: 'api_key', rule: 'pattern' })
+    expect(performance.now() - began, pattern).toBeLessThan(5_000)
   }
 })
 

@@ -13,8 +13,15 @@ test.each([
   expect(detectImageType(bytes)).toBe(type)
 })
 
+test('comments without end take no time', () => {
+  const began = performance.now()
+  expect(detectImageType(Buffer.from(`${'<!---->'.repeat(580)}x`))).toBeUndefined()
+  expect(performance.now() - began).toBeLessThan(1_000)
+})
+
 test.each([
   ['nothing', Buffer.alloc(0)],
+  ['a comment that never ends', Buffer.from('<!-- <svg></svg>')],
   ['a page', Buffer.from('<!doctype html><svg></svg>')],
   ['a page that begins with a comment', Buffer.from('<!-- x --><html><svg></svg></html>')],
   ['a GIF', Buffer.from('GIF89a')],

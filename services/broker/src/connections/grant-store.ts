@@ -14,6 +14,8 @@ export type HeldConnection = {
   readonly status: ConnectionStatus
   readonly scopes: readonly string[]
   readonly account: ConnectedAccount | undefined
+  /** The app says who came back, at every link of this connection. */
+  readonly completion: 'app' | null
 }
 
 export async function holdConnection(transaction: Queryable, id: string): Promise<HeldConnection | undefined> {
@@ -25,6 +27,7 @@ export async function holdConnection(transaction: Queryable, id: string): Promis
     }
   >(sql`
     select c.zone as "zone", c.provider_id as "providerId", ${effectiveStatus} as "status", c.scopes as "scopes",
+           c.completion as "completion",
            c.account_issuer as issuer, c.account_subject as subject, c.account_label as label
       from connections c
      where c.id = ${id}::uuid

@@ -105,15 +105,18 @@ export type NewConnection = {
   readonly providerId: string
   readonly scopes: readonly string[]
   readonly metadata: Readonly<Record<string, unknown>>
+  /** `app`: the app says who came back, at every link of this connection. */
+  readonly completion: 'app' | undefined
   readonly ttlSeconds: number
 }
 
 export async function insertPendingConnection(transaction: Queryable, connection: NewConnection): Promise<void> {
   await transaction.query(sql`
-    insert into connections (id, zone, workspace_id, provider_id, status, scopes, metadata, pending_until)
+    insert into connections (id, zone, workspace_id, provider_id, status, scopes, metadata, completion, pending_until)
     values (${connection.id}::uuid, ${connection.zone}::text, ${connection.workspaceId}::text,
             ${connection.providerId}::uuid, 'pending', ${connection.scopes}::text[],
-            ${JSON.stringify(connection.metadata)}::json, now() + make_interval(secs => ${connection.ttlSeconds}::int))`)
+            ${JSON.stringify(connection.metadata)}::json,
+            ${connection.completion ?? null}::text, now() + make_interval(secs => ${connection.ttlSeconds}::int))`)
 }
 
 /**

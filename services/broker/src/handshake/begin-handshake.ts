@@ -93,6 +93,7 @@ async function findOrCreateConnection(
     providerId: provider.id,
     scopes,
     metadata: spec.metadata ?? {},
+    completion: spec.completion,
     ttlSeconds: deps.linkTtlSeconds,
   })
   if (idempotent !== undefined) await claimKey(transaction, idempotent, { connectionId, handshakeId: undefined })

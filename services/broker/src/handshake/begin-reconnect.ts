@@ -31,7 +31,7 @@ export type ReconnectionRequest = {
  * The connection stays as it is, its token served and refreshed, until the new grant is there; what the request asks for
  * waits in the handshake. One that still waits for its first grant gets a new link for that. Either way the links that were
  * given out before open nothing any more, and what is under way on one of them completes nothing.
- * @throws AppError `connection_not_found`, `connection_not_active` for a revoked one, `provider_not_found` where the profile
+ * @throws AppError `invalid_request` where it would weaken the connection's `completion`; `connection_not_found`, `connection_not_active` for a revoked one, `provider_not_found` where the profile
  *   was removed, `scope_not_allowed`, `return_url_not_allowed`, `idempotency_mismatch`, `already_completed`
  */
 export async function beginReconnect(
@@ -61,6 +61,7 @@ async function createReconnectLink(
 ): Promise<CreatedLink> {
   const connection = await holdForReconnect(transaction, connectionId)
   const { status, zone, providerId } = connection
+  assertCompletionStays(connection, wanted)
   const isWaiting = status === 'pending'
   if (isWaiting) await prolongPendingConnection(transaction, connectionId, deps.linkTtlSeconds)
   const provider = await findProviderForHandshake(transaction, { provider_id: providerId }, zone)
@@ -85,6 +86,14 @@ async function createReconnectLink(
     metadata: wanted.metadata,
     allowsAccountChange,
     returnUrl: wanted.return_url,
+  })
+}
+
+/** Else a link without it, forwarded, would bind somebody else's account to the user of this connection after all. */
+function assertCompletionStays({ completion }: HeldConnection, wanted: ReconnectRequest): void {
+  if (completion === null || wanted.completion === completion) return
+  throw new AppError('invalid_request', `completion: must be "${completion}", as when the connection was asked for`, {
+    details: { field: 'completion' },
   })
 }
 

@@ -159,7 +159,7 @@ export async function selectHandshakeByRequest(
 export async function takeTry(database: Queryable, handshakeId: string): Promise<boolean> {
   const rows = await database.query(sql`
     update handshakes set tries = tries + 1
-     where id = ${handshakeId}::uuid and tries < ${mostTries}::int
+     where id = ${handshakeId}::uuid and tries < ${mostTries}::int and outcome is null and held_until is null
     returning tries`)
   return rows.length > 0
 }

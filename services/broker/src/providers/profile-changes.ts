@@ -1,7 +1,6 @@
 import { refuseProfile } from './refuse-profile.ts'
 import { toProfileBody } from './profile-settings.ts'
 import { type Provider, type StaticProvider, isStatic } from './provider.ts'
-import { fieldsOf } from './static-strategy.ts'
 
 /**
  * Refuses to move a profile to another origin once accounts are connected: their refresh tokens and the client secret
@@ -36,15 +35,17 @@ export function assertSecretStays(current: Provider, next: Provider): void {
  */
 export function assertCredentialsFit(current: Provider, next: Provider): void {
   if (!isStatic(current) || !isStatic(next)) return
-  if (current.strategy.type === next.strategy.type && sameFields(current, next)) return
+  if (current.strategy.type === next.strategy.type && placeOf(current) === placeOf(next)) return
   refuseProfile(
     'params',
-    'must leave the fields that the strategy uses as they are once accounts are connected. Register a new profile',
+    'must leave the fields and where they are put in a request as they are once accounts are connected. Register a new profile',
   )
 }
 
-function sameFields(current: StaticProvider, next: StaticProvider): boolean {
-  return fieldsOf(current.strategy).join(' ') === fieldsOf(next.strategy).join(' ')
+/** Where credentials go in a request; a prefix or a region that was wrong may be put right. */
+function placeOf({ strategy: { config } }: StaticProvider): string {
+  const { value_prefix: _, region: __, ...place } = config
+  return JSON.stringify(Object.entries(place).toSorted())
 }
 
 /** The field by which a profile leaves the origins that it has. */

@@ -52,7 +52,7 @@ function assertStrategy({ authType, strategy }: StaticProvider, { params = {} }:
   // as they came: what is no text is no configuration either
   const said = given === undefined ? Object.keys(named) : Object.keys(strategy.config)
   const rules = configRules[strategy.type]
-  const unknown = said.find((name) => rules[name] === undefined)
+  const unknown = said.find((name) => !Object.hasOwn(rules, name))
   if (unknown !== undefined) refuseProfile(`${place}.${unknown}`, `is not known for ${strategy.type}`)
   for (const [name, rule] of Object.entries(rules)) {
     const value = strategy.config[name]
