@@ -45,7 +45,7 @@ export function assertCredentialsFit(current: Provider, next: Provider): void {
 /** Where credentials go in a request; a prefix or a region that was wrong may be put right. */
 function placeOf({ strategy: { config } }: StaticProvider): string {
   const { value_prefix: _, region: __, ...place } = config
-  return JSON.stringify(Object.entries(place).toSorted())
+  return JSON.stringify(Object.entries(place).toSorted(([a], [b]) => (a < b ? -1 : 1)))
 }
 
 /** The field by which a profile leaves the origins that it has. */
