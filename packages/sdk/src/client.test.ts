@@ -221,6 +221,7 @@ test('nothing that is printed of a client, or of its authorized fetch, shows a s
     const shown = [
       inspect(thing, { depth: null, showHidden: true, getters: true }),
       JSON.stringify(thing) ?? '',
+      // what nobody should print is printed here on purpose
       // oxlint-disable-next-line typescript/no-base-to-string
       String(thing),
     ]

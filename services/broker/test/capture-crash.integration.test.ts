@@ -1,9 +1,10 @@
-import { migrateDatabase, startTcpProxy, startTemporaryCluster, withDatabase } from '@nexus/testing'
+import { startTcpProxy, withDatabase } from '@nexus/testing'
 import { expect, onTestFinished } from 'vitest'
+import { startOwnCluster } from './cluster-scene.ts'
 import { capture, goodKey, readSchema, requestStatic, startApi, storedKey, triedAt } from './capture-scene.ts'
 import { waitForBlocked, whileLocked } from './database-tools.ts'
 import { auditOf, connectionOf, test } from './handshake-scene.ts'
-import { makeKeys, spawnTestBroker, startTestBroker } from './harness.ts'
+import { spawnTestBroker, startTestBroker } from './harness.ts'
 
 // processes and clusters have to start, on machines that do other things too
 const timeout = 60_000
@@ -63,11 +64,7 @@ test(
   '[R4] with PostgreSQL away nothing is used up: 503, and the same form works when it is back',
   { timeout },
   async () => {
-    const cluster = await startTemporaryCluster()
-    onTestFinished(() => cluster[Symbol.asyncDispose]())
-    const url = cluster.url('postgres')
-    await migrateDatabase(url)
-    await using broker = await startTestBroker({ url }, { keys: makeKeys() })
+    const { cluster, broker } = await startOwnCluster()
     const api = await startApi()
     const { state, connection_id } = await requestStatic(broker, triedAt(api))
     await cluster.stop('immediate')
@@ -86,11 +83,7 @@ test(
   '[R4] PostgreSQL stopped while the provider is asked, for longer than a person waits: 503, and the form may be sent again',
   { timeout },
   async () => {
-    const cluster = await startTemporaryCluster()
-    onTestFinished(() => cluster[Symbol.asyncDispose]())
-    const url = cluster.url('postgres')
-    await migrateDatabase(url)
-    await using broker = await startTestBroker({ url }, { keys: makeKeys() })
+    const { cluster, broker } = await startOwnCluster()
     const api = await startApi()
     const { state, connection_id } = await requestStatic(broker, triedAt(api))
     const letGo = api.hold()

@@ -1,12 +1,7 @@
-import {
-  type Cluster,
-  answers,
-  migrateDatabase,
-  startTcpProxy,
-  startTemporaryCluster,
-  withDatabase,
-} from '@nexus/testing'
+import { answers, startTcpProxy, withDatabase } from '@nexus/testing'
 import { expect, onTestFinished } from 'vitest'
+import { startOwnCluster } from './cluster-scene.ts'
+import { passAcceptanceGrace } from './database-tools.ts'
 import { type Held, comeBack, complete, countSecrets, travelHeld } from './completion-scene.ts'
 import {
   arrive,
@@ -22,13 +17,10 @@ import {
   test,
   travel,
 } from './handshake-scene.ts'
-import { type TestBroker, makeKeys, readToken, spawnTestBroker, startTestBroker } from './harness.ts'
+import { readToken, spawnTestBroker, startTestBroker } from './harness.ts'
 
 // a process has to start, on machines that do other things too
 const timeout = 60_000
-
-/** As if it had been taken a while ago: then whoever took it has died. */
-const passGrace = `update handshakes set accepted_at = accepted_at - interval '2 minutes' where connection_id = $1`
 
 const already = { status: 409, body: { code: 'already_completed', details: { status: 'active' } } }
 
@@ -55,7 +47,7 @@ test.for([
     // within the grace the other one may still be alive
     expect(await send(held.authUrl)).toMatchObject({ status: 410, location: undefined })
 
-    await database.pool.query(passGrace, [held.connection_id])
+    await passAcceptanceGrace(database.pool, held.connection_id)
     expect(await complete(broker, held)).toMatchObject({ status: 410, body: { code: 'link_expired' } })
     expect(provider.requestsTo('token')).toHaveLength(1)
 
@@ -191,17 +183,6 @@ test('[R2] an app’s server that hangs up loses nothing: asked again, it hears 
   expect(await again).toMatchObject(already)
   expect(provider.requestsTo('token')).toHaveLength(1)
 })
-
-/** A PostgreSQL of the test's own, which it may stop, and a Broker that stands on it. */
-async function startOwnCluster(): Promise<{ readonly cluster: Cluster; readonly broker: TestBroker }> {
-  const cluster = await startTemporaryCluster()
-  onTestFinished(() => cluster[Symbol.asyncDispose]())
-  const url = cluster.url('postgres')
-  await migrateDatabase(url)
-  const broker = await startTestBroker({ url }, { keys: makeKeys() })
-  onTestFinished(() => broker[Symbol.asyncDispose]())
-  return { cluster, broker }
-}
 
 test(
   '[R4] PostgreSQL away: 503, nothing is used up, and the same completion works when it returns',

@@ -18,6 +18,21 @@ export async function eventually<Result>(
   }
 }
 
+/**
+ * While a provider keeps a request waiting: a transaction around that request stays open for as long, those of the
+ * background (a sweep, the recovery of a refresh) end by themselves. Shorter than any time limit of a request.
+ */
+export async function expectNoTransaction(pool: Pool, during: string): Promise<void> {
+  const look = async () => {
+    const { rowCount } = await pool.query(
+      `select from pg_stat_activity
+        where datname = current_database() and application_name = 'nexus-broker' and xact_start is not null`,
+    )
+    return rowCount === 0 ? true : undefined
+  }
+  await eventually(`no transaction is open during ${during}`, look, 3_000)
+}
+
 /** Moves a token to the moment at which it has `secondsLeft` of its `lifetime`; its last refresh is long ago. */
 export async function setSecondsLeft(pool: Pool, id: string, secondsLeft: number, lifetime = 3600): Promise<void> {
   const { rowCount } = await pool.query(
@@ -105,4 +120,11 @@ export async function whileLocked<Result>(pool: Pool, statement: string, work: (
     await holder.query('rollback')
     holder.release()
   }
+}
+
+/** As if a handshake had been accepted a while ago: then whoever accepted it has died. */
+export async function passAcceptanceGrace(pool: Pool, connectionId: string): Promise<void> {
+  await pool.query(`update handshakes set accepted_at = accepted_at - interval '2 minutes' where connection_id = $1`, [
+    connectionId,
+  ])
 }

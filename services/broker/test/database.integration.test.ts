@@ -3,19 +3,9 @@ import { expect } from 'vitest'
 import { openDatabase } from '../src/db/database.ts'
 import { sql } from '../src/db/sql.ts'
 import { openPlainConnection } from './connection-scene.ts'
-import { eventually, whileLocked } from './database-tools.ts'
+import { eventually, expectNoTransaction, whileLocked } from './database-tools.ts'
 import { isApp, readToken, requestConnection, startTestBroker } from './harness.ts'
 import { openProvider, test } from './handshake-scene.ts'
-
-type Pool = Parameters<typeof whileLocked>[0]
-
-async function openTransactions(pool: Pool): Promise<readonly unknown[]> {
-  const { rows } = await pool.query(
-    `select query from pg_stat_activity
-      where datname = current_database() and application_name = 'nexus-broker' and xact_start is not null`,
-  )
-  return rows
-}
 
 test('[R8] no transaction is open while a provider is asked', async ({ database, broker }) => {
   const { id, provider } = await openPlainConnection(broker)
@@ -23,7 +13,7 @@ test('[R8] no transaction is open while a provider is asked', async ({ database,
   provider.next('token', refreshGate.step)
   const refreshing = broker.post(`/connections/${id}/refresh`)
   await refreshGate.arrived
-  expect(await openTransactions(database.pool), 'during a refresh').toEqual([])
+  await expectNoTransaction(database.pool, 'a refresh')
   refreshGate.open()
   expect((await refreshing).status).toBe(200)
 
@@ -32,7 +22,7 @@ test('[R8] no transaction is open while a provider is asked', async ({ database,
   const { authUrl } = await requestConnection(broker, { provider_name: provider.name })
   const arriving = createBrowser().open(authUrl, { stopAt: isApp })
   await exchangeGate.arrived
-  expect(await openTransactions(database.pool), 'during a code exchange').toEqual([])
+  await expectNoTransaction(database.pool, 'a code exchange')
   exchangeGate.open()
   expect((await arriving).url.searchParams.get('status')).toBe('success')
 
@@ -43,7 +33,7 @@ test('[R8] no transaction is open while a provider is asked', async ({ database,
     body: { name: 'asks-first', issuer: other.issuer, client_id: 'x', issuer_template: `${other.issuer}/{tenantid}` },
   })
   await discoveryGate.arrived
-  expect(await openTransactions(database.pool), 'while metadata is asked for').toEqual([])
+  await expectNoTransaction(database.pool, 'the request for metadata')
   discoveryGate.open()
   expect((await saving).status).toBe(201)
 })

@@ -2,7 +2,7 @@ import { answers, migrateDatabase, startTcpProxy, startTemporaryCluster } from '
 import pg from 'pg'
 import { expect, vi } from 'vitest'
 import { connect, openPlainConnection } from './connection-scene.ts'
-import { waitForBlocked, whileLocked } from './database-tools.ts'
+import { waitForBlocked, whileLocked, passAcceptanceGrace } from './database-tools.ts'
 import {
   answersDisconnected,
   disconnect,
@@ -112,9 +112,6 @@ test('[P6] a grant that arrives after the connection was disconnected is not sto
   ])
 })
 
-/** As if the acceptance had been a while ago: then whoever made it is taken for dead. */
-const passGrace = `update handshakes set accepted_at = accepted_at - interval '2 minutes' where connection_id = $1`
-
 test.for([
   ['after the connection was disconnected is revoked', true],
   ['on a connection that lives is left alone: revoking it could end the one that was stored', false],
@@ -127,7 +124,7 @@ test.for([
   const slow = arrive(journey)
   await gate.arrived
   const late = issuedTokens(provider).both
-  await pool.query(passGrace, [id])
+  await passAcceptanceGrace(pool, id)
   const departure = await openLink(journey.authUrl)
   expect(returned(await send(await consent(departure), { cookie: departure.cookie }))).toMatchObject({
     status: 'success',

@@ -1,5 +1,6 @@
 import { answers } from '@nexus/testing'
 import { expect, vi } from 'vitest'
+import { passAcceptanceGrace } from './database-tools.ts'
 import {
   type Journey,
   arrive,
@@ -15,9 +16,6 @@ import {
   travel,
 } from './handshake-scene.ts'
 import { readToken, spawnTestBroker } from './harness.ts'
-
-/** As if the acceptance had been a while ago: then whoever made it has died. */
-const passGrace = `update handshakes set accepted_at = accepted_at - interval '2 minutes' where connection_id = $1`
 
 const failed = 'the code exchange failed'
 
@@ -52,7 +50,7 @@ test.for([
     // within the grace the other one may still be alive
     expect(await send(journey.authUrl)).toMatchObject({ status: 410, location: undefined })
 
-    await database.pool.query(passGrace, [journey.connection_id])
+    await passAcceptanceGrace(database.pool, journey.connection_id)
     // a reload cannot help: the code may be spent
     expect(returned(await arrive(journey))).toMatchObject({ status: 'error', error: 'link_expired' })
     expect(provider.requestsTo('token')).toHaveLength(1)
@@ -71,7 +69,7 @@ test('[R2] a Broker that was only slow does not undo what came after it', async 
   provider.next('token', gate.step)
   const slow = arrive(journey)
   await gate.arrived
-  await database.pool.query(passGrace, [journey.connection_id])
+  await passAcceptanceGrace(database.pool, journey.connection_id)
   expect(await finishAgain(journey)).toMatchObject({ status: 'success' })
   const { body: stored } = await readToken(broker, journey.connection_id)
 
@@ -90,7 +88,7 @@ test('[R2] a Broker that was only slow cannot fail what came after it', async ({
   provider.next('token', failing.step, granting.step)
   const slow = arrive(journey)
   await failing.arrived
-  await database.pool.query(passGrace, [journey.connection_id])
+  await passAcceptanceGrace(database.pool, journey.connection_id)
   const again = finishAgain(journey)
   await granting.arrived
 

@@ -1,27 +1,10 @@
-import {
-  type Cluster,
-  answers,
-  migrateDatabase,
-  startTcpProxy,
-  startTemporaryCluster,
-  withDatabase,
-} from '@nexus/testing'
+import { answers, startTcpProxy, withDatabase } from '@nexus/testing'
 import { expect, onTestFinished } from 'vitest'
+import { startOwnCluster } from './cluster-scene.ts'
 import { arrive, auditOf, connectionOf, openProvider, returned, send, test, travel } from './handshake-scene.ts'
-import { type TestBroker, makeKeys, readToken, requestConnection, startTestBroker } from './harness.ts'
+import { readToken, requestConnection, startTestBroker } from './harness.ts'
 
 const timeout = 60_000
-
-/** A PostgreSQL of the test's own, which it may stop, and a Broker that stands on it. */
-async function startOwnCluster(): Promise<{ readonly cluster: Cluster; readonly broker: TestBroker }> {
-  const cluster = await startTemporaryCluster()
-  onTestFinished(() => cluster[Symbol.asyncDispose]())
-  const url = cluster.url('postgres')
-  await migrateDatabase(url)
-  const broker = await startTestBroker({ url }, { keys: makeKeys() })
-  onTestFinished(() => broker[Symbol.asyncDispose]())
-  return { cluster, broker }
-}
 
 test(
   '[R4] PostgreSQL stopped between the provider’s answer and the commit: the grant is stored when it returns',

@@ -1,7 +1,7 @@
 import { answers, startTcpProxy, withDatabase } from '@nexus/testing'
 import { expect, onTestFinished } from 'vitest'
 import { openConnection, openPlainConnection } from './connection-scene.ts'
-import { tokenRow } from './database-tools.ts'
+import { tokenRow, passAcceptanceGrace } from './database-tools.ts'
 import {
   type Journey,
   type Scripted,
@@ -19,9 +19,6 @@ import { everythingOf, issued, setStatus, travelAgain } from './reconnect-scene.
 
 // a process has to start, on machines that do other things too
 const timeout = 60_000
-
-/** As if the acceptance had been a while ago: then whoever made it is taken for dead. */
-const passGrace = `update handshakes set accepted_at = accepted_at - interval '2 minutes' where connection_id = $1`
 
 test.for(['before', 'after'] as const)(
   '[R2] a Broker killed %s the provider granted: the old grant is as it was, and the link works again after the grace',
@@ -41,7 +38,7 @@ test.for(['before', 'after'] as const)(
     expect(await everythingOf(database.pool, id)).toEqual(before)
     expect((await readToken(broker, id)).body.access_token).toBe(issued(provider, 'access')[0])
 
-    await database.pool.query(passGrace, [id])
+    await passAcceptanceGrace(database.pool, id)
     expect(returned(await arrive(journey))).toMatchObject({ status: 'error', error: 'link_expired' })
     const departure = await openLink(journey.authUrl)
     expect(returned(await send(await consent(departure), { cookie: departure.cookie }))).toMatchObject({

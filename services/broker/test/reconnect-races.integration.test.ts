@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { answers } from '@nexus/testing'
 import { expect } from 'vitest'
 import { openConnection, openPlainConnection } from './connection-scene.ts'
-import { setSecondsLeft, tokenRow } from './database-tools.ts'
+import { setSecondsLeft, tokenRow, passAcceptanceGrace } from './database-tools.ts'
 import {
   type Scripted,
   arrive,
@@ -20,9 +20,6 @@ import {
 } from './handshake-scene.ts'
 import { type Client, readToken, startTestBroker } from './harness.ts'
 import { everythingOf, issued, owedTokens, requestReconnect, setStatus, travelAgain } from './reconnect-scene.ts'
-
-/** As if the acceptance had been a while ago: then whoever made it is taken for dead. */
-const passGrace = `update handshakes set accepted_at = accepted_at - interval '2 minutes' where connection_id = $1`
 
 /** Holds what comes next at the token endpoint, done and not yet answered. */
 function holdAnswer(provider: Scripted) {
@@ -106,7 +103,7 @@ test('[P6] overtaken by another exchange of its link, and then disconnected: its
   const gate = holdAnswer(provider)
   const slow = arrive(journey)
   await gate.arrived
-  await database.pool.query(passGrace, [id])
+  await passAcceptanceGrace(database.pool, id)
   const departure = await openLink(journey.authUrl)
   expect(returned(await send(await consent(departure), { cookie: departure.cookie }))).toMatchObject({
     status: 'success',

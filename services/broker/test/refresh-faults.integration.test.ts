@@ -2,7 +2,7 @@ import { answers } from '@nexus/testing'
 import { expect } from 'vitest'
 import { systemOrigin } from '../src/audit/audit-event.ts'
 import { openPlainConnection } from './connection-scene.ts'
-import { eventually, tokenRow } from './database-tools.ts'
+import { eventually, expectNoTransaction, tokenRow } from './database-tools.ts'
 import { readToken, startTestBroker } from './harness.ts'
 import { auditOf, connectionOf } from './handshake-scene.ts'
 import {
@@ -180,11 +180,7 @@ test('[R8] no transaction is open while the loop asks a provider', { timeout }, 
   )
   await using _looping = await startTestBroker(database)
   await Promise.all(gates.map(({ arrived }) => arrived))
-  const { rows } = await database.pool.query(
-    `select query from pg_stat_activity where datname = current_database() and application_name = 'nexus-broker'
-        and (state like 'idle in transaction%' or xact_start < now() - interval '1 s')`,
-  )
-  expect(rows).toEqual([])
+  await expectNoTransaction(database.pool, 'requests of the loop')
   for (const gate of gates) gate.open()
   for (const { id } of all) {
     await untilSettled(broker, database.pool, id)

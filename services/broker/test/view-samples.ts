@@ -15,7 +15,6 @@ export function makeField(more: Partial<CredentialField> = {}): CredentialField 
     initial: undefined,
     minLength: undefined,
     maxLength: undefined,
-    pattern: undefined,
     minimum: undefined,
     maximum: undefined,
     ...more,

@@ -1,7 +1,8 @@
 import { englishTexts } from '@nexus/service'
 import { expect, test } from 'vitest'
-import { drawField } from './field-view.ts'
 import { makeField, squash } from '../../test/view-samples.ts'
+import { compileSchemaOf } from '../providers/credential-schema.ts'
+import { drawField } from './field-view.ts'
 
 const draw = (field: Parameters<typeof makeField>[0], fault?: string) =>
   squash(drawField(makeField(field), fault, englishTexts.form).markup)
@@ -26,8 +27,10 @@ test('a text field has its label, its help read out with it, and no memory in th
   }
 })
 
-test('what is pasted is never cut: no field has a maxlength', () => {
-  expect(draw({ maxLength: 10 })).not.toContain('maxlength')
+test.each([false, true])('what is pasted is never cut: no field has a maxlength (secret: %s)', (isSecret) => {
+  const markup = draw({ maxLength: 10, isSecret })
+  expect(markup).toContain('<input')
+  expect(markup).not.toContain('maxlength')
 })
 
 test('a secret is dots, with a hidden button that only the script can show; its default is not in the page', () => {
@@ -78,4 +81,27 @@ test('a choice is a list that begins with none, or with its default', () => {
 test('yes or no is a box, ticked by default where the schema says so, and never demanded by the browser', () => {
   expect(draw({ type: 'boolean', initial: true })).toMatch(/<input type="checkbox" value="true" [^>]* checked \/>/)
   expect(draw({ type: 'boolean' })).not.toMatch(/ checked| required/)
+})
+
+test('a schema becomes a form: types, titles, help, limits, choices, defaults and examples', () => {
+  const credentialSchema = {
+    type: 'object',
+    required: ['key', 'region'],
+    properties: {
+      key: { type: 'string', title: 'Key', description: 'From the console', writeOnly: true, examples: ['k-1'] },
+      region: { type: 'string', oneOf: [{ const: 'eu', title: 'Europe' }], default: 'eu' },
+      port: { type: 'integer', minimum: 1, maximum: 9, default: 7 },
+      live: { type: 'boolean', default: true },
+    },
+  }
+  const strategy = { type: 'header', config: { credential_field: 'key' } } as const
+  const drawn = compileSchemaOf({ name: 'test', credentialSchema, strategy }).fields.map((field) =>
+    squash(drawField(field, undefined, englishTexts.form).markup),
+  )
+  const [key, region, port, live] = drawn
+  expect(drawn).toHaveLength(4)
+  expect(key).toMatch(/<bdi>Key<\/bdi>.*From the console.*type="password".* required.*placeholder="k-1"/)
+  expect(region).toMatch(/<bdi>region<\/bdi>.*<option value="eu" selected>Europe<\/option>/)
+  expect(port).toMatch(/\(optional\).*type="number" inputmode="numeric".*min="1" max="9" value="7"/)
+  expect(live).toMatch(/type="checkbox".* checked/)
 })

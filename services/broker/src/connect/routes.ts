@@ -12,11 +12,11 @@ import { z } from 'zod'
 import type { CallbackAnswer } from '../handshake/callback-answer.ts'
 import { type LinkAnswer, type OpenLinkDeps, openLink } from '../handshake/open-link.ts'
 import { pageRoute } from '../http/access.ts'
+import { compileSchemaOf } from '../providers/credential-schema.ts'
 import type { Provider, StaticProvider } from '../providers/provider.ts'
 import { type AssetRouteDeps, registerAssetRoutes } from './asset-routes.ts'
 import { confirmPage } from './confirm-page.ts'
 import { type FormRefusal, credentialFormPage } from './credential-form.ts'
-import { formFields } from './form-fields.ts'
 import type { ConnectRequest } from './page-parts.ts'
 import { isFromOwnOrigin } from './same-origin.ts'
 import { type SubmitFormDeps, submitForm } from './submit-form.ts'
@@ -82,7 +82,7 @@ function sendLink(deps: ConnectRouteDeps, request: Opened, reply: FastifyReply, 
   const page =
     answer.kind === 'confirm'
       ? confirmPage({ ...facts, scopes: answer.scopes }, texts)
-      : credentialFormPage({ ...facts, fields: formFields(answer.provider) }, texts)
+      : credentialFormPage({ ...facts, fields: compileSchemaOf(answer.provider).fields }, texts)
   return sendForm(deps, reply, 200, page)
 }
 
@@ -116,7 +116,12 @@ function sendRefused(deps: ConnectRouteDeps, request: Opened, reply: FastifyRepl
   const { provider, refusal } = refused
   const facts = describeRequest(deps, request, refused)
   const status = refusal.kind === 'not_verifiable' ? 502 : 422
-  return sendForm(deps, reply, status, credentialFormPage({ ...facts, fields: formFields(provider), refusal }, texts))
+  return sendForm(
+    deps,
+    reply,
+    status,
+    credentialFormPage({ ...facts, fields: compileSchemaOf(provider).fields, refusal }, texts),
+  )
 }
 
 function describeRequest(

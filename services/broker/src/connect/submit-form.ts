@@ -1,16 +1,17 @@
 import type { Parameters } from '@nexus/service'
 import type { Origin } from '../audit/audit-event.ts'
+import { answerAsRecorded } from '../handshake/answer-as-recorded.ts'
 import { type CallbackAnswer, returnWithSuccess } from '../handshake/callback-answer.ts'
 import { refuse } from '../handshake/callback-refusal.ts'
 import { type CaptureDeps, captureCredential } from '../handshake/capture-credential.ts'
-import { answerAsRecorded } from '../handshake/complete-handshake.ts'
 import { type ConfirmLinkDeps, confirmLink } from '../handshake/confirm-link.ts'
-import { type PageAttempt, findPageAttempt } from '../handshake/page-attempt.ts'
+import type { BoundAttempt } from '../handshake/find-bound-attempt.ts'
+import { findPageAttempt } from '../handshake/page-attempt.ts'
 import { passwordFieldOf } from '../providers/check-credentials.ts'
+import { compileSchemaOf } from '../providers/credential-schema.ts'
 import { findLivingProvider } from '../providers/list-providers.ts'
 import { type StaticProvider, isStatic } from '../providers/provider.ts'
 import type { FormRefusal } from './credential-form.ts'
-import { formFields } from './form-fields.ts'
 import { readCredentialForm } from './read-credential-form.ts'
 
 export type SubmitFormDeps = CaptureDeps & ConfirmLinkDeps
@@ -34,7 +35,7 @@ export type FormAnswer =
       readonly refusal: FormRefusal
     }
 
-type Found = Extract<PageAttempt, { readonly kind: 'found' }>
+type Found = Extract<BoundAttempt, { readonly kind: 'found' }>
 
 /**
  * Receives a form of one of our pages. Of which one, its state says, which we signed; whether the person who sends it is
@@ -60,7 +61,9 @@ async function submitCredentials(
 ): Promise<FormAnswer> {
   const provider = await findLivingProvider(deps.database, attempt.providerId)
   if (provider === undefined || !isStatic(provider)) return expired
-  const read = readCredentialForm(formFields(provider), parameters, { keepsSpaces: passwordFieldOf(provider.strategy) })
+  const read = readCredentialForm(compileSchemaOf(provider).fields, parameters, {
+    keepsSpaces: passwordFieldOf(provider.strategy),
+  })
   const bound = { attempt, origin, isSameBrowser: true, strayFields: read.faults }
   const outcome = await captureCredential(deps, bound, read.values)
 

@@ -1,4 +1,5 @@
 import { equalInConstantTime, sha256 } from '@nexus/crypto'
+import type { RedirectUriSettings } from '../providers/redirect-uri.ts'
 
 /**
  * Ties an attempt to the browser that opened the link (H4): without its cookie a callback goes no further, so a code that
@@ -6,6 +7,11 @@ import { equalInConstantTime, sha256 } from '@nexus/crypto'
  * (RFC 9700 §4.7).
  */
 export type BrowserBinding = { readonly cookieName: string; readonly cookieValue: string }
+
+/** Off on plain-http loopback alone, where no browser would keep such a cookie. */
+export function usesSecureCookies({ baseUrl }: Pick<RedirectUriSettings, 'baseUrl'>): boolean {
+  return baseUrl.startsWith('https:')
+}
 
 /** One cookie per attempt, so that two tabs do not take each other's away. */
 export function bindingCookieName(jti: string, isSecure: boolean): string {

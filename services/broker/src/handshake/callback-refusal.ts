@@ -1,18 +1,10 @@
 import type { Origin } from '../audit/audit-event.ts'
-import { recordEvent } from '../audit/record-event.ts'
-import type { Queryable } from '../db/database.ts'
 import { type BoundCallback, type CallbackAnswer, returnWithError } from './callback-answer.ts'
 import type { ReturnDomain } from './return-url.ts'
 import type { AttemptState } from './attempt-store.ts'
+import { type RecordRefusalDeps, type Subject, recordRefusal } from './record-refusal.ts'
 
-export type RefusalDeps = {
-  readonly database: Queryable
-  readonly createId: () => string
-  readonly returnDomains: readonly ReturnDomain[]
-}
-
-/** What is known of whose callback it is: of a state that nothing more is known of, the connection it names. */
-type Subject = Pick<AttemptState, 'connectionId'> & Partial<Pick<AttemptState, 'zone' | 'providerId'>>
+export type RefusalDeps = RecordRefusalDeps & { readonly returnDomains: readonly ReturnDomain[] }
 
 /** The same harmless page for every reason, so that whoever tries states learns nothing; the audit knows the reason. */
 export async function refuse(
@@ -21,7 +13,7 @@ export async function refuse(
   subject: Subject | undefined,
   origin: Origin,
 ): Promise<CallbackAnswer> {
-  await record(deps, 'state_verification_failed', reason, subject, origin)
+  await recordRefusal(deps, 'state_verification_failed', reason, subject, origin)
   return { kind: 'page', page: 'invalid-link', status: 400 }
 }
 
@@ -32,7 +24,7 @@ export async function refuseStranger(
   origin: Origin,
 ): Promise<CallbackAnswer> {
   const reason = attempt.isConsumed ? 'already_completed' : 'wrong_browser'
-  await record(deps, 'state_verification_failed', reason, attempt, origin)
+  await recordRefusal(deps, 'state_verification_failed', reason, attempt, origin)
   return attempt.isConsumed
     ? { kind: 'page', page: 'already-completed', status: 410 }
     : { kind: 'page', page: 'wrong-browser', status: 403 }
@@ -43,29 +35,12 @@ export async function refuseStranger(
  * neither: the true answer may still come.
  */
 export async function refuseIssuer(deps: RefusalDeps, bound: BoundCallback): Promise<CallbackAnswer> {
-  await record(deps, 'oauth_error', 'wrong_issuer', bound.attempt, bound.origin)
+  await recordRefusal(deps, 'oauth_error', 'wrong_issuer', bound.attempt, bound.origin)
   return returnWithError(deps.returnDomains, { ...bound, clearCookie: undefined }, 'invalid_state')
 }
 
 /** The person took too long at the provider; the link may be opened again while it lives. */
 export async function refuseExpired(deps: RefusalDeps, bound: BoundCallback): Promise<CallbackAnswer> {
-  await record(deps, 'state_verification_failed', 'expired', bound.attempt, bound.origin)
+  await recordRefusal(deps, 'state_verification_failed', 'expired', bound.attempt, bound.origin)
   return returnWithError(deps.returnDomains, bound, 'link_expired')
-}
-
-async function record(
-  deps: RefusalDeps,
-  event: 'oauth_error' | 'state_verification_failed',
-  outcome: string,
-  subject: Subject | undefined,
-  origin: Origin,
-): Promise<void> {
-  await recordEvent(deps.database, deps.createId(), {
-    event,
-    outcome,
-    origin,
-    zone: subject?.zone,
-    connectionId: subject?.connectionId,
-    providerId: subject?.providerId,
-  })
 }

@@ -1,30 +1,19 @@
-import type { CredentialValue } from '@nexus/contracts'
-import type { Origin } from '../audit/audit-event.ts'
 import { recordEvent } from '../audit/record-event.ts'
-import { retryWhileAway } from '../db/retry-while-away.ts'
+import type { TypedCredentials } from '../connections/activate-connection.ts'
+import type { TryCredentials } from '../oauth/try-credentials.ts'
 import type { CredentialFault } from '../providers/credential-schema.ts'
 import { findTrialUrl } from '../oauth/trial-url.ts'
 import { checkCredentials } from '../providers/check-credentials.ts'
 import { findLivingProvider } from '../providers/list-providers.ts'
 import { type StaticProvider, isStatic } from '../providers/provider.ts'
 import type { RedirectUriSettings } from '../providers/redirect-uri.ts'
-import { type AttemptState, acceptAttempt } from './attempt-store.ts'
+import { acceptPatiently } from './accept-attempt.ts'
 import { storeTyped } from './follow-through.ts'
-import { aboutOf, noteRetry } from './handshake-outcome.ts'
+import { type Bound, aboutOf } from './handshake-outcome.ts'
 import { type HoldDeps, findHeldReturn, holdForApp } from './hold-for-app.ts'
 import { isProfileUnchanged } from './profile-digest.ts'
 import { takeTry } from './store.ts'
 import type { StoreGrantDeps } from './store-grant.ts'
-
-export type Credentials = Readonly<Record<string, CredentialValue>>
-
-/**
- * Tries credentials where the profile says. `unknown`: the provider could not be asked, or said neither yes nor no.
- * It never throws for what the provider does.
- */
-export type TryCredentials = (provider: StaticProvider, credentials: Credentials) => Promise<TryOutcome>
-
-export type TryOutcome = 'accepted' | 'refused' | 'unknown'
 
 export type CaptureDeps = StoreGrantDeps &
   HoldDeps & {
@@ -32,9 +21,7 @@ export type CaptureDeps = StoreGrantDeps &
     readonly tryCredentials: TryCredentials
   }
 
-export type CaptureBound = {
-  readonly attempt: AttemptState
-  readonly origin: Origin
+export type CaptureBound = Bound & {
   /**
    * Whoever sent this has shown the attempt's cookie: sent twice, it is answered twice alike. Without it a repetition may
    * be anybody's, and the way back to the app is not for them.
@@ -54,9 +41,6 @@ export type CaptureOutcome =
   | { readonly kind: 'held'; readonly location: string }
   /** Nothing can be captured here any more. */
   | { readonly kind: 'expired' | 'already_completed' }
-
-// nothing was used up yet, so whoever waits need not wait for long
-const acceptForMs = 5_000
 
 /**
  * Takes what a person typed in: checks it against the profile's schema, tries it at the provider, and puts it into the
@@ -109,21 +93,16 @@ async function keep(
   deps: CaptureDeps,
   bound: CaptureBound,
   provider: StaticProvider,
-  values: Credentials,
+  values: TypedCredentials['values'],
 ): Promise<CaptureOutcome> {
-  const { attempt, origin } = bound
-  if (attempt.completion === 'app') {
+  if (bound.attempt.completion === 'app') {
     const held = await holdForApp(deps, bound, { kind: 'credentials', values })
     if (held.kind === 'held') return held
     return held.kind === 'nowhere' ? { kind: 'expired' } : answerRepeated(deps, bound)
   }
-  const acceptanceId = deps.createId()
-  const acceptance = await retryWhileAway(() => acceptAttempt(deps.database, attempt, acceptanceId), {
-    forMs: acceptForMs,
-    onRetry: noteRetry(deps, bound, 'an attempt waits to be accepted'),
-  })
-  if (acceptance === undefined) return refuse(deps, bound, 'already_completed', { kind: 'already_completed' })
-  const ending = await storeTyped(deps, { attempt: { ...attempt, acceptanceId }, origin }, provider, { values })
+  const accepted = await acceptPatiently(deps, bound)
+  if (accepted === undefined) return refuse(deps, bound, 'already_completed', { kind: 'already_completed' })
+  const ending = await storeTyped(deps, accepted, provider, { values })
   return { kind: ending.kind === 'stored' ? 'captured' : 'already_completed' }
 }
 

@@ -8,7 +8,8 @@ import { findLivingProvider } from '../providers/list-providers.ts'
 import { openProvider } from '../providers/open-provider.ts'
 import { type OpenedProvider, type StaticProvider, isStatic } from '../providers/provider.ts'
 import type { RedirectUriSettings } from '../providers/redirect-uri.ts'
-import { endHolds, recordRefusal } from './end-holds.ts'
+import { acceptForMs } from './accept-attempt.ts'
+import { endHolds, recordRefusedCompletion } from './end-holds.ts'
 import {
   type Ending,
   type FollowThroughDeps,
@@ -34,9 +35,6 @@ export type CompletionRequest = {
   readonly origin: Origin
 }
 
-// what is held is untouched until then, so whoever waits need not wait for long
-const takeForMs = 5_000
-
 /**
  * Completes a connection: the app says which of its users came back with the code, and only if that is whose account it
  * was to be is what they brought used. Else everything held for the connection is destroyed, unused (security-model.md).
@@ -55,9 +53,9 @@ export async function completeConnection(
   const { connectionId, asked, origin } = request
   const completionHash = sha256(asked.completion_code)
   const hold = await store.selectHoldByCode(deps.database, connectionId, completionHash)
-  if (hold === undefined) return refuse(deps, request, 'wrong_code')
-  if (hold.workspaceId !== asked.workspace_id) return refuse(deps, request, 'wrong_user')
-  if (hold.isHeld && hold.isLate) return refuse(deps, request, 'completion_missed')
+  if (hold === undefined) return destroyAndRefuse(deps, request, 'wrong_code')
+  if (hold.workspaceId !== asked.workspace_id) return destroyAndRefuse(deps, request, 'wrong_user')
+  if (hold.isHeld && hold.isLate) return destroyAndRefuse(deps, request, 'completion_missed')
   if (!hold.isHeld) return refuseRepetition(deps, request, hold)
 
   // opened before anything is used up: what could not be followed through is not taken
@@ -65,7 +63,7 @@ export async function completeConnection(
   const acceptanceId = deps.createId()
   const key = { attempt: hold, completionHash, workspaceId: asked.workspace_id }
   const isTaken = await retryWhileAway(() => store.takeHold(deps.database, key, acceptanceId), {
-    forMs: takeForMs,
+    forMs: acceptForMs,
     onRetry: noteRetry(deps, { attempt: hold, origin }, 'a completion waits to be accepted'),
   })
   if (!isTaken) return refuseRepetition(deps, request, hold)
@@ -118,7 +116,7 @@ function follow(deps: CompleteConnectionDeps, bound: Accepted, prepared: Prepare
 }
 
 /** Destroys everything that is held for the connection. */
-async function refuse(
+async function destroyAndRefuse(
   deps: CompleteConnectionDeps,
   { connectionId, origin }: CompletionRequest,
   outcome: 'wrong_code' | 'wrong_user' | 'completion_missed',
@@ -128,7 +126,7 @@ async function refuse(
     const subject = await store.selectSubject(transaction, connectionId)
     if (subject === undefined) throw new AppError('connection_not_found', 'There is no such connection.')
     await endHolds(transaction, connectionId, { which: 'all', returnError: error, reason: error })
-    await recordRefusal(deps, transaction, { ...subject, outcome, origin })
+    await recordRefusedCompletion(deps, transaction, { subject, outcome, origin })
   })
   throw failure(error, undefined)
 }
@@ -141,8 +139,8 @@ async function refuseRepetition(
 ): Promise<never> {
   const recorded = await waitForOutcome(deps.database, hold.handshakeId)
   // the time ran out between two looks
-  if (recorded?.isMissed === true) return refuse(deps, request, 'completion_missed')
-  await recordRefusal(deps, deps.database, { ...hold, outcome: 'repeated', origin: request.origin })
+  if (recorded?.isMissed === true) return destroyAndRefuse(deps, request, 'completion_missed')
+  await recordRefusedCompletion(deps, deps.database, { subject: hold, outcome: 'repeated', origin: request.origin })
   throw describeOutcome(recorded)
 }
 

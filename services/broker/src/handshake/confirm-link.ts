@@ -1,13 +1,16 @@
 import type { Origin } from '../audit/audit-event.ts'
+import type { Database } from '../db/database.ts'
 import type { ProviderClient } from '../oauth/provider-client.ts'
 import { openProvider } from '../providers/open-provider.ts'
 import type { SecretVault } from '../vault/secret-vault.ts'
 import { openAttemptSecrets } from './attempt-store.ts'
 import type { CallbackAnswer } from './callback-answer.ts'
-import { type PageAttemptDeps, type PostedForm, findPageAttempt } from './page-attempt.ts'
+import type { BoundAttemptDeps } from './find-bound-attempt.ts'
+import { type PostedForm, findPageAttempt } from './page-attempt.ts'
 import { isProfileUnchanged } from './profile-digest.ts'
 
-export type ConfirmLinkDeps = PageAttemptDeps & {
+export type ConfirmLinkDeps = BoundAttemptDeps & {
+  readonly database: Database
   readonly vault: SecretVault
   readonly providerClient: Pick<ProviderClient, 'buildAuthorizationUrl'>
 }

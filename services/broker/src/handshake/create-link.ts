@@ -48,8 +48,10 @@ export async function createLink(deps: LinkDeps, transaction: Queryable, wanted:
   return { ...wanted, handshakeId, ticket, requestJti, expiresAt }
 }
 
-/** What whoever asked for the link is answered. The state opens the capture routes where
- * credentials are typed in, and no callback (H3). */
+/**
+ * What whoever asked for the link is answered. The state opens the capture routes where credentials are typed in, and no
+ * callback (H3).
+ */
 export function describeLink(deps: LinkDeps, link: CreatedLink): ConnectionRequested {
   const state = deps.signer.sign({
     purpose: 'request',

@@ -5,7 +5,7 @@ import type { Queryable } from '../db/database.ts'
 import type { OutcomeDeps } from './handshake-outcome.ts'
 import * as store from './hold-store.ts'
 
-type EndDeps = Pick<OutcomeDeps, 'createId'>
+type EndHoldsDeps = Pick<OutcomeDeps, 'createId' | 'database'>
 
 export type HoldEnding = {
   /** `late`: only what the app did not come for in time. */
@@ -16,9 +16,16 @@ export type HoldEnding = {
   readonly reason: string
 }
 
+/** Whose completion is refused, why in truth, and who asked: the audit alone knows. */
+export type RefusedCompletion = {
+  readonly subject: Pick<store.DestroyedHold, 'connectionId' | 'providerId' | 'zone'>
+  readonly outcome: string
+  readonly origin: Origin
+}
+
 /**
  * Destroys, unused, what is held for a connection. One that waited for it fails; one that was to be reconnected stays as
- * it is.
+ * it is. The caller records why.
  */
 export async function endHolds(
   transaction: Queryable,
@@ -30,38 +37,37 @@ export async function endHolds(
   return destroyed
 }
 
-export type RefusedCompletion = Pick<store.DestroyedHold, 'connectionId' | 'providerId' | 'zone'> & {
-  /** The true reason, which only the audit knows. */
-  readonly outcome: string
-  readonly origin: Origin
+/** The same, in a transaction of its own, with a record for each. */
+export async function endAndRecordHolds(
+  deps: EndHoldsDeps,
+  connectionId: string,
+  ending: HoldEnding,
+  origin: Origin,
+): Promise<void> {
+  await deps.database.transaction(async (transaction) => {
+    for (const subject of await endHolds(transaction, connectionId, ending)) {
+      await recordRefusedCompletion(deps, transaction, { subject, outcome: ending.reason, origin })
+    }
+  })
 }
 
-export async function recordRefusal(
-  deps: EndDeps,
+export async function recordRefusedCompletion(
+  { createId }: Pick<OutcomeDeps, 'createId'>,
   transaction: Queryable,
-  { connectionId, providerId, zone, outcome, origin }: RefusedCompletion,
+  { subject: { connectionId, providerId, zone }, outcome, origin }: RefusedCompletion,
 ): Promise<void> {
   const event = { event: 'completion_refused', outcome, origin, connectionId, providerId, zone } as const
-  await recordEvent(transaction, deps.createId(), event)
+  await recordEvent(transaction, createId(), event)
 }
 
-const missed = 'completion_missed'
+const missed = { which: 'late', returnError: 'completion_missed', reason: 'completion_missed' } as const
 
 /**
  * Destroys what apps did not come for in time. Harmless beside itself: each connection is a transaction of its own.
  * @returns how many connections it looked at
  */
-export async function endMissedCompletions(
-  deps: EndDeps & Pick<OutcomeDeps, 'database'>,
-  limit: number,
-): Promise<number> {
+export async function endMissedCompletions(deps: EndHoldsDeps, limit: number): Promise<number> {
   const connectionIds = await store.selectMissed(deps.database, limit)
-  for (const id of connectionIds) {
-    await deps.database.transaction(async (transaction) => {
-      for (const hold of await endHolds(transaction, id, { which: 'late', returnError: missed, reason: missed })) {
-        await recordRefusal(deps, transaction, { ...hold, outcome: missed, origin: systemOrigin })
-      }
-    })
-  }
+  for (const id of connectionIds) await endAndRecordHolds(deps, id, missed, systemOrigin)
   return connectionIds.length
 }

@@ -1,12 +1,12 @@
 import { type StateSigner, sha256 } from '@nexus/crypto'
 import { AppError } from '@nexus/service'
-import type { AuditEventName, Origin } from '../audit/audit-event.ts'
-import { recordEvent } from '../audit/record-event.ts'
+import type { Origin } from '../audit/audit-event.ts'
 import type { Database } from '../db/database.ts'
 import { type StaticProvider, isStatic } from '../providers/provider.ts'
 import type { RedirectUriSettings } from '../providers/redirect-uri.ts'
 import { findLivingProvider } from '../providers/list-providers.ts'
 import { isProfileUnchanged } from './profile-digest.ts'
+import { type Subject, recordRefusal } from './record-refusal.ts'
 import { type HandshakeState, selectHandshakeByRequest } from './store.ts'
 
 export type FindCaptureDeps = {
@@ -18,8 +18,6 @@ export type FindCaptureDeps = {
 
 /** A handshake that waits for what a person types in. */
 export type FoundCapture = { readonly handshake: HandshakeState; readonly provider: StaticProvider }
-
-type Subject = Pick<HandshakeState, 'connectionId'> & Partial<Pick<HandshakeState, 'zone' | 'providerId'>>
 
 /**
  * Finds what the state of a request opens: the form of its own connection, while that waits for it.
@@ -55,7 +53,7 @@ async function refuseState(
   subject: Subject | undefined,
   origin: Origin,
 ): Promise<AppError> {
-  await record(deps, 'state_verification_failed', reason, subject, origin)
+  await recordRefusal(deps, 'state_verification_failed', reason, subject, origin)
   return new AppError('invalid_state', 'The state is not valid here')
 }
 
@@ -65,7 +63,7 @@ async function refuseCapture(
   subject: Subject,
   origin: Origin,
 ): Promise<AppError> {
-  await record(deps, 'credential_refused', reason, subject, origin)
+  await recordRefusal(deps, 'credential_refused', reason, subject, origin)
   return reason === 'already_completed' ? alreadyCompleted() : linkExpired()
 }
 
@@ -75,21 +73,4 @@ export function alreadyCompleted(): AppError {
 
 export function linkExpired(): AppError {
   return new AppError('link_expired', 'The link has expired, was replaced or was tried too often: ask for a new one')
-}
-
-async function record(
-  deps: FindCaptureDeps,
-  event: AuditEventName,
-  outcome: string,
-  subject: Subject | undefined,
-  origin: Origin,
-): Promise<void> {
-  await recordEvent(deps.database, deps.createId(), {
-    event,
-    outcome,
-    origin,
-    zone: subject?.zone,
-    connectionId: subject?.connectionId,
-    providerId: subject?.providerId,
-  })
 }

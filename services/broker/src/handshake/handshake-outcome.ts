@@ -17,7 +17,8 @@ export type OutcomeDeps = {
 /** An attempt that may be followed through, and whoever brought it so far. */
 export type Accepted = { readonly attempt: AcceptedAttempt; readonly origin: Origin }
 
-type Bound = { readonly attempt: AttemptState; readonly origin: Origin }
+/** An attempt whose browser, or whose state, has proven whose it is. */
+export type Bound = { readonly attempt: AttemptState; readonly origin: Origin }
 
 /** How a handshake ends without a grant. */
 export type Conclusion = {

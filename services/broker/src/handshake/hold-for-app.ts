@@ -1,11 +1,11 @@
 import { type RandomBytes, randomToken, sha256 } from '@nexus/crypto'
-import type { Origin } from '../audit/audit-event.ts'
 import { recordEvent } from '../audit/record-event.ts'
 import { retryWhileAway } from '../db/retry-while-away.ts'
 import type { SecretVault } from '../vault/secret-vault.ts'
-import { type AttemptState, acceptAttempt } from './attempt-store.ts'
-import { endHolds, recordRefusal } from './end-holds.ts'
-import { type OutcomeDeps, aboutOf, concludeHandshake, noteRetry } from './handshake-outcome.ts'
+import { acceptForMs, acceptPatiently, acceptanceWaits } from './accept-attempt.ts'
+import type { AttemptState } from './attempt-store.ts'
+import { endAndRecordHolds } from './end-holds.ts'
+import { type Bound, type OutcomeDeps, aboutOf, concludeHandshake, noteRetry } from './handshake-outcome.ts'
 import * as store from './hold-store.ts'
 import { type ReturnDomain, buildReturnUrl, isReturnUrlAllowed } from './return-url.ts'
 
@@ -17,8 +17,6 @@ export type HoldDeps = OutcomeDeps & {
   readonly completionSeconds: number
 }
 
-type Bound = { readonly attempt: AttemptState; readonly origin: Origin }
-
 export type HoldOutcome =
   /** Where the person goes with the completion code: it is for that URL alone. */
   | { readonly kind: 'held'; readonly location: string }
@@ -27,11 +25,8 @@ export type HoldOutcome =
   /** The URL to return to is no longer allowed: nothing was held, and the handshake is over. */
   | { readonly kind: 'nowhere' }
 
-// nothing was used up yet, so whoever waits need not wait for long
-const acceptForMs = 5_000
-const nowhere = 'return_url_not_allowed'
-/** What a person is told whose link leads nowhere any more. */
-const nowhereError = 'link_expired'
+/** What a person is told whose link leads nowhere any more, and what the audit and the connection say of it. */
+const leadsNowhere = { returnError: 'link_expired', reason: 'return_url_not_allowed' } as const
 
 /**
  * Accepts an attempt and holds what it brought, sealed and unused, until the app has said which of its users came back
@@ -58,11 +53,12 @@ export async function holdForApp(deps: HoldDeps, bound: Bound, brought: store.Br
       }
       return acceptance
     })
-  const isHeld = await retryWhileAway(work, { forMs: acceptForMs, onRetry: noteRetry(deps, bound, acceptanceWaits) })
-  return isHeld === undefined ? { kind: 'elsewhere' } : { kind: 'held', location }
+  const acceptance = await retryWhileAway(work, {
+    forMs: acceptForMs,
+    onRetry: noteRetry(deps, bound, acceptanceWaits),
+  })
+  return acceptance === undefined ? { kind: 'elsewhere' } : { kind: 'held', location }
 }
-
-const acceptanceWaits = 'an attempt waits to be accepted'
 
 /**
  * Where to send whoever comes back a second time while what they brought is held: the same URL, with the same code.
@@ -74,14 +70,8 @@ export async function findHeldReturn(deps: HoldDeps, { attempt, origin }: Bound)
   if (hold === undefined || !hold.isHeld || hold.isLate) return undefined
   const { completionCode } = store.openHeld(deps.vault, hold)
   const location = completionUrl(hold, deps.returnDomains, completionCode)
-  if (location === undefined) {
-    await deps.database.transaction(async (transaction) => {
-      const ending = { which: 'all', returnError: nowhereError, reason: nowhere } as const
-      for (const ended of await endHolds(transaction, hold.connectionId, ending)) {
-        await recordRefusal(deps, transaction, { ...ended, outcome: nowhere, origin })
-      }
-    })
-  }
+  if (location === undefined)
+    await endAndRecordHolds(deps, hold.connectionId, { which: 'all', ...leadsNowhere }, origin)
   return location
 }
 
@@ -100,17 +90,9 @@ function completionUrl(
   })
 }
 
-async function turnBack(deps: HoldDeps, { attempt, origin }: Bound): Promise<HoldOutcome> {
-  const acceptanceId = deps.createId()
-  const acceptance = await retryWhileAway(() => acceptAttempt(deps.database, attempt, acceptanceId), {
-    forMs: acceptForMs,
-    onRetry: noteRetry(deps, { attempt, origin }, acceptanceWaits),
-  })
-  if (acceptance === undefined) return { kind: 'elsewhere' }
-  const isConcluded = await concludeHandshake(
-    deps,
-    { attempt: { ...attempt, acceptanceId }, origin },
-    { event: 'completion_refused', reason: nowhere, returnError: nowhereError },
-  )
+async function turnBack(deps: HoldDeps, bound: Bound): Promise<HoldOutcome> {
+  const accepted = await acceptPatiently(deps, bound)
+  if (accepted === undefined) return { kind: 'elsewhere' }
+  const isConcluded = await concludeHandshake(deps, accepted, { event: 'completion_refused', ...leadsNowhere })
   return { kind: isConcluded ? 'nowhere' : 'elsewhere' }
 }

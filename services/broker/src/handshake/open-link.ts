@@ -7,7 +7,7 @@ import { type OAuthProvider, type StaticProvider, isStatic } from '../providers/
 import { type RedirectUriSettings, redirectUriOf } from '../providers/redirect-uri.ts'
 import type { SecretVault } from '../vault/secret-vault.ts'
 import { type AttemptSecrets, insertAttempt } from './attempt-store.ts'
-import { bindingCookieName, setBindingCookie } from './browser-binding.ts'
+import { bindingCookieName, setBindingCookie, usesSecureCookies } from './browser-binding.ts'
 import { isProfileUnchanged } from './profile-digest.ts'
 import * as store from './store.ts'
 
@@ -37,8 +37,8 @@ export type LinkAnswer =
 
 const expired: LinkAnswer = { kind: 'page', page: 'expired-link', status: 410 }
 
-/** Seconds. Whoever looks for an API key takes longer than whoever signs in. */
-export const attemptLifetime = { atProvider: 600, onPage: 1800 } as const
+/** Whoever looks for an API key takes longer than whoever signs in. */
+const attemptLifetimeSeconds = { atProvider: 600, onPage: 1800 } as const
 
 /**
  * Opens a connect link: makes an attempt of its own (jti, cookie) and sends the browser to the provider, or shows the page
@@ -58,8 +58,7 @@ export async function openLink(deps: OpenLinkDeps, ticket: string): Promise<Link
   return isStatic(provider) ? showForm(deps, handshake, provider) : leaveFor(deps, handshake, provider)
 }
 
-/** @returns undefined where the profile was removed. */
-export async function showForm(
+async function showForm(
   deps: OpenLinkDeps,
   handshake: store.HandshakeState,
   provider: StaticProvider,
@@ -68,7 +67,7 @@ export async function showForm(
   await saveAttempt(deps, attempt, {
     redirectUri: undefined,
     secrets: undefined,
-    lifetimeSeconds: attemptLifetime.onPage,
+    lifetimeSeconds: attemptLifetimeSeconds.onPage,
   })
   const { returnUrl } = handshake
   return { kind: 'form', provider, returnUrl, state: attempt.signState('capture'), cookie: attempt.cookie('onPage') }
@@ -86,7 +85,7 @@ async function leaveFor(
   const wanted = { redirectUri, state: attempt.signState('oauth'), scopes, ...secrets }
   const location = handshake.confirm ? undefined : await deps.providerClient.buildAuthorizationUrl(provider, wanted)
   const stay = handshake.confirm ? 'onPage' : 'atProvider'
-  await saveAttempt(deps, attempt, { redirectUri, secrets, lifetimeSeconds: attemptLifetime[stay] })
+  await saveAttempt(deps, attempt, { redirectUri, secrets, lifetimeSeconds: attemptLifetimeSeconds[stay] })
   const cookie = attempt.cookie(stay)
   return location === undefined
     ? { kind: 'confirm', provider, scopes, returnUrl, state: attempt.signState('confirm'), cookie }
@@ -102,13 +101,17 @@ function makeSecrets(deps: OpenLinkDeps, provider: OAuthProvider): AttemptSecret
 function prepareAttempt(deps: OpenLinkDeps, { handshakeId, connectionId, now }: store.HandshakeState) {
   const jti = randomToken(32, deps.randomBytes)
   const cookieValue = randomToken(32, deps.randomBytes)
-  const isSecure = deps.redirectUri.baseUrl.startsWith('https:')
+  const isSecure = usesSecureCookies(deps.redirectUri)
   const issuedAt = Math.floor(now.getTime() / 1000)
   return {
     row: { id: deps.createId(), handshakeId, jtiHash: sha256(jti), cookieHash: sha256(cookieValue) },
     signState: (purpose: StatePurpose) => deps.signer.sign({ purpose, connectionId, jti, issuedAt }),
-    cookie: (kind: keyof typeof attemptLifetime) =>
-      setBindingCookie({ cookieName: bindingCookieName(jti, isSecure), cookieValue }, isSecure, attemptLifetime[kind]),
+    cookie: (kind: keyof typeof attemptLifetimeSeconds) =>
+      setBindingCookie(
+        { cookieName: bindingCookieName(jti, isSecure), cookieValue },
+        isSecure,
+        attemptLifetimeSeconds[kind],
+      ),
   }
 }
 

@@ -5,7 +5,7 @@ import type { Origin } from '../audit/audit-event.ts'
 import { type AttemptState, insertAttempt, selectAttempt } from './attempt-store.ts'
 import { returnWithSuccess } from './callback-answer.ts'
 import { type CaptureDeps, captureCredential } from './capture-credential.ts'
-import { invalidCredentials } from './describe-faults.ts'
+import { invalidCredentials } from './invalid-credentials.ts'
 import { type FindCaptureDeps, alreadyCompleted, findCapture, linkExpired } from './find-capture.ts'
 import { selectOutcome } from './outcome-store.ts'
 

@@ -13,15 +13,17 @@ type Credentials = Readonly<Record<string, CredentialValue>>
 /** `unknown`: nobody could be asked, or whoever was said neither yes nor no. */
 type Trial = 'accepted' | 'refused' | 'unknown'
 
+/** Throws for nothing a provider does, and keeps the credentials and the answer to itself (P5). */
+export type TryCredentials = (provider: StaticProvider, credentials: Credentials) => Promise<Trial>
+
 /** For connecting and the answer: a person sits before the form. Milliseconds. */
 const deadlineMs = 10_000
 
 /**
  * Tries credentials where their profile says, used as agents would use them: with its own strategy, through the guard of
  * all outbound requests (P4). Only the status of the answer counts, and it is all that is read.
- * @returns a function that throws for nothing a provider does, and keeps the credentials and the answer to itself (P5)
  */
-export function createTrial(deps: TrialDeps): (provider: StaticProvider, credentials: Credentials) => Promise<Trial> {
+export function createTrial(deps: TrialDeps): TryCredentials {
   return async (provider, credentials) => {
     const url = findTrialUrl(provider)
     if (url === undefined) return 'unknown'

@@ -16,7 +16,6 @@ export type CredentialField = {
   readonly initial: CredentialValue | undefined
   readonly minLength: number | undefined
   readonly maxLength: number | undefined
-  readonly pattern: string | undefined
   readonly minimum: number | undefined
   readonly maximum: number | undefined
 }
@@ -41,7 +40,6 @@ export function toCredentialField(
     initial: isScalar(property['default']) ? property['default'] : undefined,
     minLength: toNumber(property['minLength']),
     maxLength: toNumber(property['maxLength']),
-    pattern: typeof property['pattern'] === 'string' ? property['pattern'] : undefined,
     minimum: toNumber(property['minimum']),
     maximum: toNumber(property['maximum']),
   }

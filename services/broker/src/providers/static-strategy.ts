@@ -7,6 +7,8 @@ type StrategyShape = {
   readonly config: Readonly<Record<string, string | null | undefined>>
   /** Which of them name a field of the credentials. */
   readonly fieldNames: readonly string[]
+  /** Which of those names the secret. */
+  readonly secretName?: string
 }
 
 /** What each strategy is configured with (contract.md, The credential payload). */
@@ -14,15 +16,22 @@ export const strategyShapes: Readonly<Record<StrategyType, StrategyShape>> = {
   header: {
     config: { header_name: 'Authorization', value_prefix: undefined, credential_field: 'api_key' },
     fieldNames: ['credential_field'],
+    secretName: 'credential_field',
   },
-  query_param: { config: { param_name: null, credential_field: 'api_key' }, fieldNames: ['credential_field'] },
+  query_param: {
+    config: { param_name: null, credential_field: 'api_key' },
+    fieldNames: ['credential_field'],
+    secretName: 'credential_field',
+  },
   basic_auth: {
     config: { username_field: 'username', password_field: 'password' },
     fieldNames: ['username_field', 'password_field'],
+    secretName: 'password_field',
   },
   hmac_payload: {
     config: { algorithm: 'sha256', header_name: null, encoding: 'hex', secret_field: 'secret' },
     fieldNames: ['secret_field'],
+    secretName: 'secret_field',
   },
   aws_sigv4: { config: { service: null, region: 'us-east-1' }, fieldNames: [] },
 }
@@ -59,13 +68,9 @@ export function fieldsOf({ type, config }: CredentialStrategy): readonly string[
 /** The fields that hold its secrets. */
 export function secretFieldsOf({ type, config }: CredentialStrategy): readonly string[] {
   if (type === 'aws_sigv4') return ['secret_key', 'session_token']
-  const names = {
-    header: 'credential_field',
-    query_param: 'credential_field',
-    basic_auth: 'password_field',
-    hmac_payload: 'secret_field',
-  }
-  return [config[names[type]] ?? []].flat()
+  const { secretName } = strategyShapes[type]
+  const field = secretName === undefined ? undefined : config[secretName]
+  return field === undefined ? [] : [field]
 }
 
 function namedStrings(params: ProfileParams): Record<string, string> {
