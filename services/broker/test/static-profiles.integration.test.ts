@@ -87,7 +87,47 @@ const refused: readonly (readonly [name: string, profile: Fields, field: string]
   ['a choice that is refused', withKey({ enum: ['ab'], minLength: 3 }), keyAt('')],
   ['choices of two kinds', withKey({ enum: ['a'], oneOf: [{ const: 'b', title: 'B' }] }), keyAt('')],
   ['a format nobody checks', withKey({ format: 'email' }), keyAt('.format')],
-  ['a length that is none', withKey({ minLength: -1 }), at('')],
+  ['a length that is none', withKey({ minLength: -1 }), keyAt('.minLength')],
+  ['a title that is no text', withKey({ title: 3 }), keyAt('.title')],
+  ['what is required twice', withSchema({ api_key: key }, { required: ['api_key', 'api_key'] }), at('.required')],
+  [
+    'another dialect',
+    withSchema({ api_key: key }, { $schema: 'http://json-schema.org/draft-07/schema#' }),
+    at('.$schema'),
+  ],
+  [
+    'the length of a number',
+    withSchema({ api_key: key, port: { type: 'integer', maxLength: 3 } }),
+    at('.properties.port.maxLength'),
+  ],
+  [
+    'a secret that a form would show, as a number',
+    withSchema({ api_key: key, pin: { type: 'integer', writeOnly: true } }),
+    at('.properties.pin.writeOnly'),
+  ],
+  ['a secret that a form would show, as a choice', withKey({ enum: ['ab', 'cd'] }), keyAt('')],
+  [
+    'an example that does not fit',
+    withSchema({ api_key: key, port: { type: 'integer', examples: [443, 'https'] } }),
+    at('.properties.port.examples'),
+  ],
+  ['a pattern that takes too long', withKey({ pattern: '(?:(?:.?a?){30}){33}'.repeat(23) }), keyAt('.pattern')],
+  ['a trial without which nothing is kept, nowhere', { auth_type: 'header', verify: 'required' }, 'verify'],
+  [
+    'a trial without which nothing is kept, at another origin',
+    {
+      auth_type: 'header',
+      verify: 'required',
+      api_base_url: 'http://127.0.0.1:9',
+      user_info_endpoint: 'http://127.0.0.1:8/me',
+    },
+    'verify',
+  ],
+  [
+    'a user name that is the password',
+    { auth_type: 'basic_auth', params: { username_field: 'a', password_field: 'a' } },
+    'params.password_field',
+  ],
   [
     'a default that does not fit',
     withSchema({ api_key: key, port: { type: 'integer', maximum: 9, default: 10 } }),
@@ -226,6 +266,7 @@ test('[C5] values that do not fit are refused by name, and none is repeated', as
   }
   const wrong: readonly (readonly [credentials: Fields, field: string, rule: string])[] = [
     [{ port: 1 }, 'api_key', 'required'],
+    [{ api_key: '  ', port: 1 }, 'api_key', 'required'],
     [{ api_key: 'sk_', port: 1 }, 'api_key', 'minLength'],
     [{ api_key: 'pk_12345', port: 1 }, 'api_key', 'pattern'],
     [{ api_key: 'sk_1234\r\nX-A: b', port: 1 }, 'api_key', 'single_line'],

@@ -1,5 +1,5 @@
-import { RE2JS } from 're2js'
 import { isSecretName } from '../oauth/kept-fields.ts'
+import { findCostlyPattern, findPatternFault } from './credential-pattern.ts'
 import type { CredentialSchema } from './provider.ts'
 
 /** What a credential schema may say (docs/providers.md): what a form can draw, and nothing that could not be filled in. */
@@ -47,9 +47,11 @@ const reservedNames = new Set(['prototype', 'state'])
 const fieldTypes = new Set(['string', 'number', 'integer', 'boolean'])
 const mostFields = 30
 const mostChoices = 200
-const longestPattern = 500
 const textLimits = { title: 200, description: 1000, $comment: 1000 } as const
 const longestDocument = 32_768
+const dialect = 'https://json-schema.org/draft/2020-12/schema'
+const ofTexts = ['format', 'writeOnly', 'minLength', 'maxLength', 'pattern']
+const ofNumbers = ['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'multipleOf']
 
 export function propertiesOf(document: CredentialSchema): Readonly<Record<string, SchemaProperty>> {
   const { properties } = document
@@ -61,6 +63,9 @@ export function findSchemaFault(document: CredentialSchema): CredentialSchemaFau
   if (JSON.stringify(document).length > longestDocument) return { place: '', problem: 'is longer than 32 KiB' }
   const unknown = Object.keys(document).find((keyword) => !schemaKeywords.has(keyword))
   if (unknown !== undefined) return { place: `.${unknown}`, problem: notUsed }
+  if ((document['$schema'] ?? dialect) !== dialect) {
+    return { place: '.$schema', problem: `can only be ${dialect}` }
+  }
   if (document['type'] !== 'object') return { place: '.type', problem: 'must be object' }
   if ((document['additionalProperties'] ?? false) !== false) {
     return { place: '.additionalProperties', problem: 'can only be false: nothing else is asked for' }
@@ -76,7 +81,8 @@ export function findSchemaFault(document: CredentialSchema): CredentialSchemaFau
   return (
     faults.find((fault) => fault !== undefined) ??
     findRequiredFault(document, properties) ??
-    findTextFault('', document)
+    findTextFault('', document) ??
+    findCostlyPattern(propertiesOf(document))
   )
 }
 
@@ -106,6 +112,7 @@ function findPropertyFault(name: string, property: unknown): CredentialSchemaFau
   if ((property['format'] ?? 'password') !== 'password')
     return { place: `${place}.format`, problem: 'can only be password' }
   return (
+    findStrayKeyword(place, property) ??
     findTextFault(place, property) ??
     findPatternFault(place, property) ??
     findChoiceFault(place, property) ??
@@ -128,17 +135,15 @@ function findTextFault(place: string, holder: SchemaProperty): CredentialSchemaF
   return undefined
 }
 
-function findPatternFault(place: string, { pattern }: SchemaProperty): CredentialSchemaFault | undefined {
-  if (typeof pattern !== 'string') return undefined
-  if (pattern.length > longestPattern)
-    return { place: `${place}.pattern`, problem: `must have at most ${longestPattern} characters` }
-  try {
-    RE2JS.compile(pattern)
-    return undefined
-  } catch {
-    const problem = 'must be a regular expression as RE2 knows them: without look-around and back-references'
-    return { place: `${place}.pattern`, problem }
-  }
+/** Dots instead of letters, too, are for texts: a form shows numbers in the clear. */
+function findStrayKeyword(place: string, property: SchemaProperty): CredentialSchemaFault | undefined {
+  const { type } = property
+  const isNumber = type === 'number' || type === 'integer'
+  const strays = [...(type === 'string' ? [] : ofTexts), ...(isNumber ? [] : ofNumbers)]
+  const stray = strays.find((keyword) => property[keyword] !== undefined && property[keyword] !== false)
+  return stray === undefined
+    ? undefined
+    : { place: `${place}.${stray}`, problem: `is not for a field of type ${String(type)}` }
 }
 
 function findChoiceFault(

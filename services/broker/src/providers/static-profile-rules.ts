@@ -1,4 +1,5 @@
 import type { CredentialStrategy } from '@nexus/contracts'
+import { findTrialUrl } from '../oauth/trial-url.ts'
 import { type CredentialSchemaFault, compileCredentialSchema } from './credential-schema.ts'
 import type { ProfileSettings } from './profile-settings.ts'
 import type { StaticProvider } from './provider.ts'
@@ -34,6 +35,9 @@ export async function assertStaticProfileWorks(
   if (provider.userInfoEndpoint !== undefined && provider.apiBaseUrl === undefined) {
     refuseProfile('api_base_url', 'is needed where user_info_endpoint is given')
   }
+  if (provider.verify === 'required' && findTrialUrl(provider) === undefined) {
+    refuseProfile('verify', 'required needs a user_info_endpoint of the origin of api_base_url: nothing could be tried')
+  }
   await assertUrls(
     { api_base_url: provider.apiBaseUrl, user_info_endpoint: provider.userInfoEndpoint },
     assertUrlAllowed,
@@ -60,6 +64,9 @@ function assertStrategy({ authType, strategy }: StaticProvider, { params = {} }:
       refuseProfile(`${place}.${name}`, 'is needed')
     }
     if (value !== undefined && !rule.isValid(value)) refuseProfile(`${place}.${name}`, rule.problem)
+  }
+  if (strategy.type === 'basic_auth' && new Set(fieldsOf(strategy)).size === 1) {
+    refuseProfile(`${place}.password_field`, 'must be another field than username_field')
   }
 }
 
