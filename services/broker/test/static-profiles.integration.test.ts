@@ -1,8 +1,9 @@
 import type { ProviderProfile } from '@nexus/contracts'
 import { expect } from 'vitest'
 import { capture, goodKey, registerStatic, requestStatic, startApi, triedAt } from './capture-scene.ts'
-import { test } from './handshake-scene.ts'
-import { type Client, clientSecret } from './harness.ts'
+import { openPageFor, submitPage } from './connect-scene.ts'
+import { returned, test } from './handshake-scene.ts'
+import { type Client, clientSecret, readToken } from './harness.ts'
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -23,6 +24,8 @@ const withSchema = (properties: Fields, more: Fields = {}) => ({
 const key = { type: 'string' }
 const withKey = (property: Fields) => withSchema({ api_key: { ...key, ...property } })
 const at = (place: string) => `params.credential_schema${place}`
+const withPort = (property: Fields) => withSchema({ api_key: key, port: { type: 'integer', ...property } })
+const portAt = (keyword: string) => at(`.properties.port${keyword}`)
 const keyAt = (keyword: string) => at(`.properties.api_key${keyword}`)
 
 const refused: readonly (readonly [name: string, profile: Fields, field: string])[] = [
@@ -87,7 +90,72 @@ const refused: readonly (readonly [name: string, profile: Fields, field: string]
   ['a choice that is refused', withKey({ enum: ['ab'], minLength: 3 }), keyAt('')],
   ['choices of two kinds', withKey({ enum: ['a'], oneOf: [{ const: 'b', title: 'B' }] }), keyAt('')],
   ['a format nobody checks', withKey({ format: 'email' }), keyAt('.format')],
-  ['a length that is none', withKey({ minLength: -1 }), at('')],
+  ['a length that is none', withKey({ minLength: -1 }), keyAt('.minLength')],
+  ['a title that is no text', withKey({ title: 3 }), keyAt('.title')],
+  ['what is required twice', withSchema({ api_key: key }, { required: ['api_key', 'api_key'] }), at('.required')],
+  [
+    'another dialect',
+    withSchema({ api_key: key }, { $schema: 'http://json-schema.org/draft-07/schema#' }),
+    at('.$schema'),
+  ],
+  [
+    'the length of a number',
+    withSchema({ api_key: key, port: { type: 'integer', maxLength: 3 } }),
+    at('.properties.port.maxLength'),
+  ],
+  [
+    'a secret that a form would show, as a number',
+    withSchema({ api_key: key, pin: { type: 'integer', writeOnly: true } }),
+    at('.properties.pin.writeOnly'),
+  ],
+  ['a length beyond what is taken', withKey({ minLength: 8193 }), keyAt('.minLength')],
+  ['a longest length beyond what is taken', withKey({ maxLength: 8193 }), keyAt('.maxLength')],
+  ['a list of types, even of one', withPort({ type: ['integer'] }), portAt('.type')],
+  ['no whole number in between', withPort({ minimum: 0.2, maximum: 0.8 }), portAt('')],
+  ['no whole number in between, the ends excluded', withPort({ exclusiveMinimum: 5, exclusiveMaximum: 6 }), portAt('')],
+  ['nothing in between', withPort({ type: 'number', exclusiveMinimum: 5, maximum: 5 }), portAt('')],
+  ['a number that is a password', withPort({ format: 'password' }), portAt('.format')],
+  ['a text with a smallest value', withKey({ minimum: 1 }), keyAt('.minimum')],
+  ['a pattern that browsers cannot read', withKey({ pattern: '(?i)^sk_' }), keyAt('.pattern')],
+  ['an example longer than its field', withKey({ maxLength: 4, examples: ['abcde'] }), keyAt('.examples')],
+  [
+    'a session token that is a number',
+    {
+      auth_type: 'aws_sigv4',
+      params: {
+        service: 's3',
+        credential_schema: {
+          type: 'object',
+          required: ['access_key', 'secret_key'],
+          properties: { access_key: key, secret_key: key, session_token: { type: 'integer' } },
+        },
+      },
+    },
+    at('.properties.session_token.type'),
+  ],
+  ['a secret that a form would show, as a choice', withKey({ enum: ['ab', 'cd'] }), keyAt('')],
+  [
+    'an example that does not fit',
+    withSchema({ api_key: key, port: { type: 'integer', examples: [443, 'https'] } }),
+    at('.properties.port.examples'),
+  ],
+  ['a pattern that takes too long', withKey({ pattern: '(?:(?:.?a?){30}){33}'.repeat(23) }), keyAt('.pattern')],
+  ['a trial without which nothing is kept, nowhere', { auth_type: 'header', verify: 'required' }, 'verify'],
+  [
+    'a trial without which nothing is kept, at another origin',
+    {
+      auth_type: 'header',
+      verify: 'required',
+      api_base_url: 'http://127.0.0.1:9',
+      user_info_endpoint: 'http://127.0.0.1:8/me',
+    },
+    'verify',
+  ],
+  [
+    'a user name that is the password',
+    { auth_type: 'basic_auth', params: { username_field: 'a', password_field: 'a' } },
+    'params.password_field',
+  ],
   [
     'a default that does not fit',
     withSchema({ api_key: key, port: { type: 'integer', maximum: 9, default: 10 } }),
@@ -226,6 +294,7 @@ test('[C5] values that do not fit are refused by name, and none is repeated', as
   }
   const wrong: readonly (readonly [credentials: Fields, field: string, rule: string])[] = [
     [{ port: 1 }, 'api_key', 'required'],
+    [{ api_key: '  ', port: 1 }, 'api_key', 'required'],
     [{ api_key: 'sk_', port: 1 }, 'api_key', 'minLength'],
     [{ api_key: 'pk_12345', port: 1 }, 'api_key', 'pattern'],
     [{ api_key: 'sk_1234\r\nX-A: b', port: 1 }, 'api_key', 'single_line'],
@@ -264,6 +333,30 @@ test('a user name with a colon is refused, and the blanks of a password are its 
   expect((await capture(broker, first.state, { username: ' a ', password: ' c ' })).status).toBe(200)
   const token = await broker.get<{ credentials: unknown }>(`/connections/${first.connection_id}/token`)
   expect(token.body.credentials).toEqual({ username: 'a', password: ' c ' })
+})
+
+test('limits that leave one number are limits', async ({ broker }) => {
+  const port = { exclusiveMinimum: 5, exclusiveMaximum: 7 }
+  expect((await save(broker, withPort(port))).status).toBe(201)
+})
+
+test('a password may be empty where its schema says so, on the page as well', async ({ broker }) => {
+  const { properties, ...schema } = {
+    type: 'object',
+    required: ['username', 'password'],
+    properties: { username: { ...key, minLength: 1 }, password: { ...key, minLength: 0 } },
+  }
+  const params = { credential_schema: { ...schema, properties } }
+  const { state, connection_id: id } = await requestStatic(broker, { auth_type: 'basic_auth', params })
+  const empty = await capture(broker, state, { username: '', password: '' })
+  expect(empty.body.details?.fields).toMatchObject([{ field: 'username', rule: 'required' }])
+  expect((await capture(broker, state, { username: goodKey, password: '' })).status).toBe(200)
+  expect((await readToken(broker, id)).body.credentials).toEqual({ username: goodKey, password: '' })
+
+  const profile = await registerStatic(broker, { auth_type: 'basic_auth', params })
+  const opened = await openPageFor(broker, profile.name)
+  const answer = await submitPage(opened, { 'credentials[username]': goodKey, 'credentials[password]': '' })
+  expect(returned(answer)).toMatchObject({ status: 'success' })
 })
 
 test('what is pasted with blanks around is stored without them', async ({ broker }) => {

@@ -9,6 +9,7 @@ export function makeField(more: Partial<CredentialField> = {}): CredentialField 
     label: 'Key',
     help: undefined,
     isRequired: true,
+    mayBeEmpty: false,
     isSecret: false,
     options: undefined,
     placeholder: undefined,

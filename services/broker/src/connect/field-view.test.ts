@@ -44,6 +44,7 @@ test('a secret is dots, with a hidden button that only the script can show; its 
 test('what need not be given says so', () => {
   expect(draw({ isRequired: false })).toContain('<span class="mark">(optional)</span>')
   expect(draw({ isRequired: false })).not.toContain(' required')
+  expect(draw({ isRequired: true, mayBeEmpty: true })).not.toContain(' required')
   expect(draw({ isRequired: true })).not.toContain('class="mark"')
   expect(draw({ isRequired: false, type: 'boolean' })).not.toContain('class="mark"')
 })

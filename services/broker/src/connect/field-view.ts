@@ -20,7 +20,8 @@ export function drawField(field: CredentialField, fault: string | undefined, tex
   const help = field.help === undefined ? undefined : html`<p class="hint" id="${id}-help"><bdi>${field.help}</bdi></p>`
   const problem = fault === undefined ? undefined : html`<p class="problem" id="${id}-fault">${fault}</p>`
   // a box may always be left alone
-  const mark = field.isRequired || isCheckbox(field) ? undefined : html` <span class="mark">(${texts.optional})</span>`
+  const mark =
+    mustBeFilledIn(field) || isCheckbox(field) ? undefined : html` <span class="mark">(${texts.optional})</span>`
   const label = html`<label for="${id}"><bdi>${field.label}</bdi>${mark}</label>`
   const input = drawInput(field, describe(field, fault), texts)
   return isCheckbox(field)
@@ -39,7 +40,7 @@ function describe(field: CredentialField, fault: string | undefined): SafeHtml {
   const parts = [
     html`id="${id}" name="${inputName(field)}"`,
     // a box that is not ticked is an answer too
-    ...(field.isRequired && !isCheckbox(field) ? [html` required`] : []),
+    ...(mustBeFilledIn(field) && !isCheckbox(field) ? [html` required`] : []),
     ...(readOut.length === 0 ? [] : [html` aria-describedby="${readOut.join(' ')}"`]),
     ...(fault === undefined ? [] : [html` aria-invalid="true"`]),
   ]
@@ -54,6 +55,10 @@ function drawInput(field: CredentialField, attributes: SafeHtml, texts: FormText
   }
   if (field.type === 'number' || field.type === 'integer') return drawNumber(field, attributes)
   return field.isSecret ? drawSecret(field, attributes, texts) : drawText(field, attributes)
+}
+
+function mustBeFilledIn({ isRequired, mayBeEmpty }: CredentialField): boolean {
+  return isRequired && !mayBeEmpty
 }
 
 function isCheckbox({ type, options }: CredentialField): boolean {

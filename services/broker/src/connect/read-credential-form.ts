@@ -42,7 +42,7 @@ function readValue(field: CredentialField, sent: string, { keepsSpaces }: Blanks
   if (field.type === 'boolean') return sent === 'true'
   if (field.type === 'string') {
     const text = field.name === keepsSpaces ? sent : sent.trim()
-    return text === '' ? undefined : text
+    return text === '' && !field.mayBeEmpty ? undefined : text
   }
   const trimmed = sent.trim()
   if (trimmed === '') return undefined

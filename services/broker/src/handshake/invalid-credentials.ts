@@ -28,7 +28,6 @@ const messages: Readonly<Record<string, string>> = {
   type: 'is of the wrong type',
   pattern: 'does not have the expected form',
   enum: 'must be one of the choices',
-  const: 'must be one of the choices',
   oneOf: 'must be one of the choices',
   additionalProperties: 'is not asked for',
   header_value: 'must consist of printable ASCII characters: it is sent in a header',

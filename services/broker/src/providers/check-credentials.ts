@@ -17,10 +17,16 @@ export function checkCredentials(
 ): CheckedCredentials {
   const { fields, check } = compileSchemaOf(provider)
   const password = passwordFieldOf(provider.strategy)
+  const asWritten = new Set([
+    password,
+    ...fields.filter(({ options }) => options !== undefined).map(({ name }) => name),
+  ])
   const entries = Object.entries(typed).map(
-    ([name, value]) => [name, name === password ? value : withoutBlanks(value)] as const,
+    ([name, value]) => [name, asWritten.has(name) ? value : withoutBlanks(value)] as const,
   )
-  const credentials = Object.fromEntries(entries)
+  // a field left empty is a field left out, as on the page
+  const emptied = new Set(fields.filter(({ mayBeEmpty }) => mayBeEmpty).map(({ name }) => name))
+  const credentials = Object.fromEntries(entries.filter(([name, value]) => value !== '' || emptied.has(name)))
   const misfits = [...check(credentials), ...strayFields]
   const faults = misfits.length > 0 ? misfits : findUselessValues(provider.strategy, credentials)
   if (faults.length > 0) return { kind: 'faulty', faults }

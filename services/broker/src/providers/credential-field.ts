@@ -8,6 +8,8 @@ export type CredentialField = {
   readonly label: string
   readonly help: string | undefined
   readonly isRequired: boolean
+  /** Required, and empty is an answer (`minLength: 0`): a basic-auth key without a password. */
+  readonly mayBeEmpty: boolean
   /** Never shown in the clear. */
   readonly isSecret: boolean
   /** Of a choice. */
@@ -34,6 +36,7 @@ export function toCredentialField(
     label: typeof title === 'string' ? title : name,
     help: typeof description === 'string' ? description : undefined,
     isRequired,
+    mayBeEmpty: isRequired && property['type'] === 'string' && property['minLength'] === 0,
     isSecret: isSecret(property, isUsedAsSecret),
     options: toOptions(property),
     placeholder: Array.isArray(examples) && isScalar(examples[0]) ? String(examples[0]) : undefined,

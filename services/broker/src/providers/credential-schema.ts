@@ -1,10 +1,10 @@
-import type { CredentialStrategy, CredentialValue } from '@nexus/contracts'
+import type { CredentialStrategy } from '@nexus/contracts'
 import { type ErrorObject, Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
-import { RE2JS } from 're2js'
 import { createBoundedMap } from '../oauth/bounded-map.ts'
 import { type CredentialField, toCredentialField } from './credential-field.ts'
+import { linearRegExp, longestValue } from './credential-pattern.ts'
 import type { CredentialSchema, StaticProvider } from './provider.ts'
-import { type CredentialSchemaFault, findSchemaFault, propertiesOf } from './schema-rules.ts'
+import { type CredentialSchemaFault, type SchemaProperty, findSchemaFault, propertiesOf } from './schema-rules.ts'
 import { secretFieldsOf } from './static-strategy.ts'
 
 export type { CredentialField } from './credential-field.ts'
@@ -24,8 +24,6 @@ export type CompileOutcome =
   | { readonly kind: 'compiled'; readonly schema: CompiledCredentialSchema }
   | { readonly kind: 'refused'; readonly fault: CredentialSchemaFault }
 
-/** Characters of a value where its schema says nothing: no pattern ever sees more. */
-const longestValue = 8192
 const keptSchemas = 200
 
 const compiled = createBoundedMap<CompiledCredentialSchema>(keptSchemas)
@@ -36,17 +34,8 @@ const ajvOptions = {
   ownProperties: true,
   formats: { password: true },
   logger: false,
+  code: { regExp: linearRegExp },
 } as const
-
-/** A pattern is the operator's, and the value a stranger's: no pair of them may hold up the process. */
-const linearRegExp = Object.assign(
-  (pattern: string) => {
-    const compiledPattern = RE2JS.compile(pattern)
-    // ajv tells patterns apart by their text
-    return { test: (value: string) => compiledPattern.matcher(value).find(), toString: () => pattern }
-  },
-  { code: 'unused: nothing is compiled to files' },
-)
 
 /**
  * Compiles the schema of a stored profile, once for as long as it is asked for.
@@ -73,43 +62,61 @@ export function compileSchemaOf({
 export function compileCredentialSchema(document: CredentialSchema, strategy: CredentialStrategy): CompileOutcome {
   const shapeFault = findSchemaFault(document)
   if (shapeFault !== undefined) return { kind: 'refused', fault: shapeFault }
+  // an instance of its own: one for all would keep every schema that was ever compiled
+  const ajv = new Ajv2020(ajvOptions)
+  const invalid = ajv.validateSchema(document) === true ? undefined : ajv.errors?.[0]
+  if (invalid !== undefined && invalid !== null) return { kind: 'refused', fault: toSchemaFault(invalid) }
   let validate: ValidateFunction
   try {
-    // an instance of its own: one for all would keep every schema that was ever compiled
-    validate = new Ajv2020({ ...ajvOptions, code: { regExp: linearRegExp } }).compile({
-      ...document,
-      additionalProperties: false,
-    })
+    validate = ajv.compile({ ...document, additionalProperties: false })
   } catch (error) {
     return { kind: 'refused', fault: { place: '', problem: error instanceof Error ? error.message : 'is not valid' } }
   }
   const required = new Set(Array.isArray(document['required']) ? document['required'] : [])
   const secret = new Set(secretFieldsOf(strategy))
-  const fields = Object.entries(propertiesOf(document)).map(([name, property]) =>
+  const properties = propertiesOf(document)
+  const fields = Object.entries(properties).map(([name, property]) =>
     toCredentialField(name, property, { isRequired: required.has(name), isUsedAsSecret: secret.has(name) }),
   )
-  const fault = findMisfit(validate, fields)
+  const fault = fields
+    .map((field) => findMisfit(validate, field, properties[field.name]))
+    .find((one) => one !== undefined)
   if (fault !== undefined) return { kind: 'refused', fault }
   return { kind: 'compiled', schema: { fields, check: (values) => checkValues(validate, fields, values) } }
 }
 
-/** Choices and defaults that the schema itself would refuse: nobody could fill in such a form. */
-function findMisfit(validate: ValidateFunction, fields: readonly CredentialField[]): CredentialSchemaFault | undefined {
-  for (const field of fields) {
-    const place = `.properties.${field.name}`
-    if (field.isSecret && field.initial !== undefined) {
-      return { place: `${place}.default`, problem: 'is not for a secret: everybody would see it' }
-    }
-    if (field.initial !== undefined && !fits(validate, field.name, field.initial)) {
-      return { place: `${place}.default`, problem: 'does not fit its own field' }
-    }
-    const choice = field.options?.findIndex(({ value }) => !fits(validate, field.name, value)) ?? -1
-    if (choice >= 0) return { place, problem: `does not accept its choice number ${choice + 1}` }
-  }
-  return undefined
+/** Of JSON Schema's own rules for schemas. */
+function toSchemaFault({ instancePath, message }: ErrorObject): CredentialSchemaFault {
+  return { place: instancePath.replaceAll('/', '.'), problem: message ?? 'is not valid' }
 }
 
-function fits(validate: ValidateFunction, name: string, value: CredentialValue): boolean {
+/** What its own schema would refuse: nobody could fill it in; and what a form would show of a secret. */
+function findMisfit(
+  validate: ValidateFunction,
+  field: CredentialField,
+  { examples }: SchemaProperty = {},
+): CredentialSchemaFault | undefined {
+  const place = `.properties.${field.name}`
+  if (field.isSecret && field.initial !== undefined) {
+    return { place: `${place}.default`, problem: 'is not for a secret: everybody would see it' }
+  }
+  if (field.initial !== undefined && !fits(validate, field, field.initial)) {
+    return { place: `${place}.default`, problem: 'does not fit its own field' }
+  }
+  if (Array.isArray(examples) && !examples.every((example) => fits(validate, field, example))) {
+    return { place: `${place}.examples`, problem: 'must fit their own field' }
+  }
+  const choice = field.options?.findIndex(({ value }) => !fits(validate, field, value)) ?? -1
+  if (choice >= 0) return { place, problem: `does not accept its choice number ${choice + 1}` }
+  return field.isSecret && field.options !== undefined
+    ? { place, problem: 'is a secret, and everybody would see its choices' }
+    : undefined
+}
+
+function fits(validate: ValidateFunction, field: CredentialField, value: unknown): boolean {
+  // no pattern sees what is too long for its field
+  if (findTextFault([field], field.name, value).length > 0) return false
+  const { name } = field
   validate({ [name]: value })
   return !(validate.errors ?? []).some(({ instancePath }) => instancePath === `/${name}`)
 }
@@ -121,7 +128,9 @@ function checkValues(
 ): readonly CredentialFault[] {
   const before = Object.entries(values).flatMap(([field, value]) => findTextFault(fields, field, value))
   // what is too long is not looked at any further
-  const faults = before.some(({ rule }) => rule === 'maxLength') || validate(values) ? [] : (validate.errors ?? [])
+  const errors = before.some(({ rule }) => rule === 'maxLength') || validate(values) ? [] : (validate.errors ?? [])
+  // of each choice that it is not; `oneOf` says so of all
+  const faults = errors.filter(({ keyword }) => keyword !== 'const')
   const all = [...before, ...faults.map(toFault)].filter(isFirstOfItsKind)
   const order = (fault: CredentialFault) => fields.findIndex(({ name }) => name === fault.field)
   return all.toSorted((a, b) => order(a) - order(b))
@@ -130,7 +139,8 @@ function checkValues(
 function findTextFault(fields: readonly CredentialField[], field: string, value: unknown): readonly CredentialFault[] {
   if (typeof value !== 'string') return []
   const limit = Math.min(fields.find(({ name }) => name === field)?.maxLength ?? longestValue, longestValue)
-  if (value.length > longestValue) return [{ field, rule: 'maxLength', limit }]
+  // by its own limit, which counts characters: what patterns may cost is reckoned with it
+  if (value.length > longestValue || Array.from(value).length > limit) return [{ field, rule: 'maxLength', limit }]
   return /\p{Cc}/u.test(value) || !value.isWellFormed() ? [{ field, rule: 'single_line' }] : []
 }
 

@@ -34,12 +34,17 @@ export function assertSecretStays(current: Provider, next: Provider): void {
  * @throws AppError `invalid_profile`
  */
 export function assertCredentialsFit(current: Provider, next: Provider): void {
-  if (!isStatic(current) || !isStatic(next)) return
-  if (current.strategy.type === next.strategy.type && placeOf(current) === placeOf(next)) return
+  if (usesAlike(current, next)) return
   refuseProfile(
     'params',
     'must leave the fields and where they are put in a request as they are once accounts are connected. Register a new profile',
   )
+}
+
+/** Whether what was typed in for the one is used by the other, and in the same place. */
+export function usesAlike(current: Provider, next: Provider): boolean {
+  if (!isStatic(current) || !isStatic(next)) return true
+  return current.strategy.type === next.strategy.type && placeOf(current) === placeOf(next)
 }
 
 /** Where credentials go in a request; a prefix or a region that was wrong may be put right. */

@@ -1,5 +1,5 @@
-import { RE2JS } from 're2js'
 import { isSecretName } from '../oauth/kept-fields.ts'
+import { findCostlyPattern, findPatternFault, longestValue } from './credential-pattern.ts'
 import type { CredentialSchema } from './provider.ts'
 
 /** What a credential schema may say (docs/providers.md): what a form can draw, and nothing that could not be filled in. */
@@ -47,9 +47,11 @@ const reservedNames = new Set(['prototype', 'state'])
 const fieldTypes = new Set(['string', 'number', 'integer', 'boolean'])
 const mostFields = 30
 const mostChoices = 200
-const longestPattern = 500
 const textLimits = { title: 200, description: 1000, $comment: 1000 } as const
 const longestDocument = 32_768
+const dialect = 'https://json-schema.org/draft/2020-12/schema'
+const ofTexts = ['format', 'writeOnly', 'minLength', 'maxLength', 'pattern']
+const ofNumbers = ['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'multipleOf']
 
 export function propertiesOf(document: CredentialSchema): Readonly<Record<string, SchemaProperty>> {
   const { properties } = document
@@ -61,6 +63,9 @@ export function findSchemaFault(document: CredentialSchema): CredentialSchemaFau
   if (JSON.stringify(document).length > longestDocument) return { place: '', problem: 'is longer than 32 KiB' }
   const unknown = Object.keys(document).find((keyword) => !schemaKeywords.has(keyword))
   if (unknown !== undefined) return { place: `.${unknown}`, problem: notUsed }
+  if ((document['$schema'] ?? dialect) !== dialect) {
+    return { place: '.$schema', problem: `can only be ${dialect}` }
+  }
   if (document['type'] !== 'object') return { place: '.type', problem: 'must be object' }
   if ((document['additionalProperties'] ?? false) !== false) {
     return { place: '.additionalProperties', problem: 'can only be false: nothing else is asked for' }
@@ -76,7 +81,8 @@ export function findSchemaFault(document: CredentialSchema): CredentialSchemaFau
   return (
     faults.find((fault) => fault !== undefined) ??
     findRequiredFault(document, properties) ??
-    findTextFault('', document)
+    findTextFault('', document) ??
+    findCostlyPattern(propertiesOf(document))
   )
 }
 
@@ -98,7 +104,8 @@ function findPropertyFault(name: string, property: unknown): CredentialSchemaFau
   if (!fieldName.test(name)) return { place, problem: 'must be named with a letter, then letters, digits, _ and -' }
   if (reservedNames.has(name) || name in Object.prototype || isMasterSecret(name))
     return { place, problem: 'is a reserved name' }
-  if (!isObject(property) || !fieldTypes.has(String(property['type']))) {
+  // one type: `['string']` is a list too
+  if (!isObject(property) || typeof property['type'] !== 'string' || !fieldTypes.has(property['type'])) {
     return { place: `${place}.type`, problem: 'must be string, number, integer or boolean' }
   }
   const unknown = Object.keys(property).find((keyword) => !propertyKeywords.has(keyword))
@@ -106,6 +113,7 @@ function findPropertyFault(name: string, property: unknown): CredentialSchemaFau
   if ((property['format'] ?? 'password') !== 'password')
     return { place: `${place}.format`, problem: 'can only be password' }
   return (
+    findStrayKeyword(place, property) ??
     findTextFault(place, property) ??
     findPatternFault(place, property) ??
     findChoiceFault(place, property) ??
@@ -128,17 +136,15 @@ function findTextFault(place: string, holder: SchemaProperty): CredentialSchemaF
   return undefined
 }
 
-function findPatternFault(place: string, { pattern }: SchemaProperty): CredentialSchemaFault | undefined {
-  if (typeof pattern !== 'string') return undefined
-  if (pattern.length > longestPattern)
-    return { place: `${place}.pattern`, problem: `must have at most ${longestPattern} characters` }
-  try {
-    RE2JS.compile(pattern)
-    return undefined
-  } catch {
-    const problem = 'must be a regular expression as RE2 knows them: without look-around and back-references'
-    return { place: `${place}.pattern`, problem }
-  }
+/** Dots instead of letters, too, are for texts: a form shows numbers in the clear. */
+function findStrayKeyword(place: string, property: SchemaProperty): CredentialSchemaFault | undefined {
+  const { type } = property
+  const isNumber = type === 'number' || type === 'integer'
+  const strays = [...(type === 'string' ? [] : ofTexts), ...(isNumber ? [] : ofNumbers)]
+  const stray = strays.find((keyword) => property[keyword] !== undefined && property[keyword] !== false)
+  return stray === undefined
+    ? undefined
+    : { place: `${place}.${stray}`, problem: `is not for a field of type ${String(type)}` }
 }
 
 function findChoiceFault(
@@ -170,17 +176,27 @@ function isTitledChoice(choice: unknown): boolean {
 }
 
 function findRangeFault(place: string, property: SchemaProperty): CredentialSchemaFault | undefined {
-  const pairs = [
-    ['minLength', 'maxLength'],
-    ['minimum', 'maximum'],
-  ] as const
-  for (const [low, high] of pairs) {
-    const [least, most] = [property[low], property[high]]
-    if (typeof least === 'number' && typeof most === 'number' && least > most) {
-      return { place: `${place}.${low}`, problem: `is more than ${high}` }
-    }
+  const long = (['minLength', 'maxLength'] as const).find((keyword) => limitOf(property, keyword, 0) > longestValue)
+  if (long !== undefined) return { place: `${place}.${long}`, problem: `can be at most ${longestValue}` }
+  if (limitOf(property, 'minLength', 0) > limitOf(property, 'maxLength', longestValue)) {
+    return { place: `${place}.minLength`, problem: 'is more than maxLength' }
   }
-  return undefined
+  return hasNumberInRange(property) ? undefined : { place, problem: 'has limits between which no number lies' }
+}
+
+function hasNumberInRange(property: SchemaProperty): boolean {
+  const least = limitOf(property, 'minimum', -Infinity)
+  const most = limitOf(property, 'maximum', Infinity)
+  const above = limitOf(property, 'exclusiveMinimum', -Infinity)
+  const below = limitOf(property, 'exclusiveMaximum', Infinity)
+  if (property['type'] !== 'integer') return least <= most && above < below && above < most && least < below
+  const first = Math.max(Math.ceil(least), Math.floor(above) + 1)
+  return first <= Math.min(Math.floor(most), Math.ceil(below) - 1)
+}
+
+function limitOf(property: SchemaProperty, keyword: string, otherwise: number): number {
+  const limit = property[keyword]
+  return typeof limit === 'number' ? limit : otherwise
 }
 
 function isObject(value: unknown): value is SchemaProperty {

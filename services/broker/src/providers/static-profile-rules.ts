@@ -1,9 +1,10 @@
 import type { CredentialStrategy } from '@nexus/contracts'
+import { findTrialUrl } from '../oauth/trial-url.ts'
 import { type CredentialSchemaFault, compileCredentialSchema } from './credential-schema.ts'
 import type { ProfileSettings } from './profile-settings.ts'
 import type { StaticProvider } from './provider.ts'
 import { type AssertUrlAllowed, assertUrls, refuseProfile } from './refuse-profile.ts'
-import { fieldsOf, strategyShapes, strategyTypeOf } from './static-strategy.ts'
+import { fieldsOf, secretFieldsOf, strategyShapes, strategyTypeOf } from './static-strategy.ts'
 
 /** What a profile of static credentials may say; the rest is of OAuth, and would be a promise that nobody keeps. */
 const staticFields = new Set([
@@ -34,6 +35,9 @@ export async function assertStaticProfileWorks(
   if (provider.userInfoEndpoint !== undefined && provider.apiBaseUrl === undefined) {
     refuseProfile('api_base_url', 'is needed where user_info_endpoint is given')
   }
+  if (provider.verify === 'required' && findTrialUrl(provider) === undefined) {
+    refuseProfile('verify', 'required needs a user_info_endpoint of the origin of api_base_url: nothing could be tried')
+  }
   await assertUrls(
     { api_base_url: provider.apiBaseUrl, user_info_endpoint: provider.userInfoEndpoint },
     assertUrlAllowed,
@@ -60,6 +64,9 @@ function assertStrategy({ authType, strategy }: StaticProvider, { params = {} }:
       refuseProfile(`${place}.${name}`, 'is needed')
     }
     if (value !== undefined && !rule.isValid(value)) refuseProfile(`${place}.${name}`, rule.problem)
+  }
+  if (strategy.type === 'basic_auth' && new Set(fieldsOf(strategy)).size === 1) {
+    refuseProfile(`${place}.password_field`, 'must be another field than username_field')
   }
 }
 
@@ -116,9 +123,12 @@ function assertSchema({ credentialSchema, strategy }: StaticProvider): void {
       refuseProfile('params.credential_schema', `lacks the field ${field}, which the strategy uses`)
     }
     if (!found.isRequired) refuseProfile('params.credential_schema', `must require ${field}: the strategy uses it`)
-    if (found.type !== 'string') {
-      refuseProfile(`params.credential_schema.properties.${field}.type`, 'must be string: the strategy uses it')
-    }
+  }
+  // an optional one as well, where it is asked for
+  const used = new Set([...fieldsOf(strategy), ...secretFieldsOf(strategy)])
+  const other = compiled.schema.fields.find(({ name, type }) => used.has(name) && type !== 'string')
+  if (other !== undefined) {
+    refuseProfile(`params.credential_schema.properties.${other.name}.type`, 'must be string: the strategy uses it')
   }
 }
 
