@@ -19,13 +19,18 @@ const brokerBin = fileURLToPath(new URL('../../services/broker/bin/nexus-broker.
 /**
  * A PostgreSQL of its own with durable commits, migrated, and the keys that its Brokers share. Everything ends with
  * `resources`.
+ * @param settings - of the server, beside PostgreSQL's defaults
  */
-export async function prepareInstallation(resources: AsyncDisposableStack): Promise<Installation> {
+export async function prepareInstallation(
+  resources: AsyncDisposableStack,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<Installation> {
   const directory = mkdtempSync(join(tmpdir(), 'nexus-load-'))
   resources.defer(() => {
     rmSync(directory, { recursive: true, force: true })
   })
-  const cluster = resources.use(await startCluster(join(directory, 'data'), { settings: { max_connections: '200' } }))
+  const forced = { max_connections: '200', ...settings }
+  const cluster = resources.use(await startCluster(join(directory, 'data'), { settings: forced }))
   const databaseUrl = cluster.url('postgres')
   await migrateDatabase(databaseUrl)
   const encryptionKey = randomBytes(32)
