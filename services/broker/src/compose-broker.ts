@@ -1,7 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import type { Keyring } from '@nexus/crypto'
 import { createStateSigner, createVault } from '@nexus/crypto'
-import { type Logger, createMetrics, createRateLimiter, createRedis, createUuidV7, drawAhead } from '@nexus/service'
+import {
+  type Logger,
+  type RateLimiterOptions,
+  createMetrics,
+  createRateLimiter,
+  createRedis,
+  createUuidV7,
+  drawAhead,
+} from '@nexus/service'
 import { type BrokerDeps, buildApp } from './app.ts'
 import { systemOrigin } from './audit/audit-event.ts'
 import { createDenialRecorder } from './audit/record-denial.ts'
@@ -27,6 +35,9 @@ import { type SecretVault, createSecretVault } from './vault/secret-vault.ts'
 
 /** Refused calls that are recorded, per address. */
 const denialsPerMinute = 60
+
+/** Candidates for the client secret of one profile: enough to plan by, too few to guess by. */
+const secretComparisonsPerMinute = 20
 
 export type ComposedBroker = AsyncDisposable & {
   readonly app: Awaited<ReturnType<typeof buildApp>>
@@ -89,14 +100,7 @@ export async function composeBroker(
     ...composeBranding(config, { ...shared, fetch: outbound.fetch }),
     ...handshakeSettings(config),
     randomBytes,
-    limitPublicRoutes: limitByAddress(
-      createRateLimiter({
-        redis: redis?.client,
-        perMinute: config.AUTH_RATE_LIMIT_PER_MINUTE,
-        prefix: 'nexus:broker:auth:',
-        now: host.now,
-      }),
-    ),
+    ...composeLimits(config, redis?.client, host.now),
     ...createTokenReader({
       ...shared,
       refresh: refresher.refreshConnection,
@@ -116,6 +120,20 @@ export async function composeBroker(
     await refresher.start()
   }
   return { app, start, refresher, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+}
+
+/** Counted over all Brokers, as far as Redis answers. */
+function composeLimits(config: BrokerConfig, redis: RateLimiterOptions['redis'], now: () => number) {
+  const perMinute = config.AUTH_RATE_LIMIT_PER_MINUTE
+  return {
+    limitPublicRoutes: limitByAddress(createRateLimiter({ redis, perMinute, prefix: 'nexus:broker:auth:', now })),
+    secretComparisons: createRateLimiter({
+      redis,
+      perMinute: secretComparisonsPerMinute,
+      prefix: 'nexus:broker:secret-compared:',
+      now,
+    }),
+  }
 }
 
 type IntegrityWatch = {

@@ -3,6 +3,7 @@ export type AuditEventName =
   | 'provider.created'
   | 'provider.updated'
   | 'provider.deleted'
+  | 'provider.secret_compared'
   | 'connection.requested'
   | 'oauth_flow_completed'
   | 'oauth_error'
@@ -56,7 +57,7 @@ export const systemOrigin: Origin = {
 
 export type AuditEvent = {
   readonly event: AuditEventName
-  /** `success`, or the error code of the failure. */
+  /** `success`, the error code of the failure, or what was found. */
   readonly outcome: string
   readonly origin: Origin
   readonly zone?: string | undefined
