@@ -35,7 +35,7 @@ const secretNames = /^(?:client_secret|secret|password|api_key|private_key|acces
 /** What differs between two profiles, both with their defaults filled in; in the order of their fields. */
 export function compareProfiles(before: Fields, after: Fields): readonly FieldChange[] {
   const [old, wanted] = [flatten(before), flatten(after)]
-  const names = [...new Set([...old.keys(), ...wanted.keys()])]
+  const names = [...new Set([...wanted.keys(), ...old.keys()])]
   return names.flatMap((field) => {
     const change = { before: old.get(field), after: wanted.get(field) }
     return isDeepStrictEqual(change.before, change.after) ? [] : [{ sign: signOf(field, change), field, ...change }]

@@ -27,5 +27,5 @@ export function expandVariables(text: string, env: Environment): Expanded {
 
 /** The text that expands to this one. */
 export function escapeVariables(text: string): string {
-  return text.replaceAll('${', '$${')
+  return text.replaceAll('${', () => '$${')
 }

@@ -23,13 +23,23 @@ export async function exportProfiles(broker: BrokerProfiles): Promise<string> {
 
 async function exportProfile(broker: BrokerProfiles, profile: ProviderProfile): Promise<Fields> {
   const fields = escapeAll(withoutDefaults(profile))
-  const { name, ...rest } = profile.auth_type === 'oauth2' ? fields : await withCredentials(broker, profile, fields)
-  if (!profile.has_client_secret) return { name, ...rest }
-  const variable = `${profile.name
+  const whole = profile.auth_type === 'oauth2' ? fields : await withCredentials(broker, profile, fields)
+  const secret = profile.has_client_secret ? { client_secret: `\${${variableOf(profile.name)}}` } : {}
+  return inOrder({ ...whole, ...secret })
+}
+
+function variableOf(name: string): string {
+  return `${name
     .replaceAll('-', '_')
     .toUpperCase()
     .replace(/^(?=\d)/, '_')}_CLIENT_SECRET`
-  return { name, ...rest, client_secret: `\${${variable}}` }
+}
+
+const { name: _, client_id: __, client_secret: ___, ...others } = providerProfileInput.shape
+const order = ['name', 'auth_type', 'client_id', 'client_secret', ...Object.keys(others)]
+
+function inOrder(fields: Fields): Fields {
+  return Object.fromEntries([...new Set(order)].flatMap((name) => (name in fields ? [[name, fields[name]]] : [])))
 }
 
 /** Defaults that are the same for every profile. A default that is missing here only makes the file longer. */
