@@ -16,7 +16,7 @@ import {
 import type { ZodApp } from '@nexus/service'
 import { z } from 'zod'
 import type { Origin } from '../audit/audit-event.ts'
-import { anyKeyRoute, operatorRoute } from '../http/access.ts'
+import { catalogueRoute, operatorRoute } from '../http/access.ts'
 import { findProviderById, findProviderByName, listProviders, readProviderMetadata } from './list-providers.ts'
 import { addAlias, patchProvider, removeAlias } from './patch-provider.ts'
 import { toProfileBody } from './profile-settings.ts'
@@ -41,7 +41,7 @@ function registerReading(app: ZodApp, deps: ProviderRouteDeps): void {
   app.get(
     '/providers',
     {
-      config: anyKeyRoute,
+      config: catalogueRoute,
       schema: {
         tags: ['providers'],
         summary: 'Names and ids of all profiles',
@@ -49,12 +49,12 @@ function registerReading(app: ZodApp, deps: ProviderRouteDeps): void {
         response: { 200: providerList },
       },
     },
-    async () => (await listProviders(database)).map(({ id, name }) => ({ id, name })),
+    async ({ agent }) => (await listProviders(database, agent)).map(({ id, name }) => ({ id, name })),
   )
   app.get(
     '/providers/metadata',
     {
-      config: anyKeyRoute,
+      config: catalogueRoute,
       schema: {
         tags: ['providers'],
         summary: 'What agents may know of each profile',
@@ -62,7 +62,7 @@ function registerReading(app: ZodApp, deps: ProviderRouteDeps): void {
         response: { 200: providerMetadata },
       },
     },
-    async () => readProviderMetadata(database),
+    async ({ agent }) => readProviderMetadata(database, agent),
   )
   app.get(
     '/providers/:id',
