@@ -9,7 +9,7 @@ export type Installation = {
   readonly broker: Service
   readonly gateway: Service
   /** For `nexus providers`. */
-  readonly operatorEnv: Readonly<Record<string, string>>
+  readonly operatorEnv: { readonly BROKER_BASE_URL: string; readonly ADMIN_API_KEY: string }
   /** For `nexus hub` in the container of the Broker. */
   readonly localEnv: Readonly<Record<string, string>>
   /** As the operator, at the Broker. */

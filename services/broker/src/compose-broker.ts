@@ -10,6 +10,7 @@ import {
   createUuidV7,
   drawAhead,
 } from '@nexus/service'
+import { composeAgents } from './agents/compose-agents.ts'
 import { type BrokerDeps, buildApp } from './app.ts'
 import { systemOrigin } from './audit/audit-event.ts'
 import { createDenialRecorder } from './audit/record-denial.ts'
@@ -17,10 +18,12 @@ import { recordEvent } from './audit/record-event.ts'
 import { type Host, composeHousekeeping, composeSending } from './compose-background.ts'
 import type { BrokerConfig } from './config.ts'
 import { composeBranding } from './connect/compose-branding.ts'
-import { createLastUsed } from './connections/last-used.ts'
-import { createTokenReader } from './connections/read-token.ts'
+import { noteConnectionUses } from './connections/note-uses.ts'
+import { guardConnection } from './connections/guard-connection.ts'
+import { type ReadTokenDeps, type TokenReader, createTokenReader } from './connections/read-token.ts'
 import { createUnrefreshedLog } from './connections/unrefreshed-log.ts'
 import type { Database } from './db/database.ts'
+import { createLastUsed } from './db/last-used.ts'
 import { createBrokerMetrics } from './health/broker-metrics.ts'
 import { createRefreshMetrics, watchRefresher } from './health/refresh-metrics.ts'
 import type { CallerSettings } from './http/authenticate-caller.ts'
@@ -82,11 +85,12 @@ export async function composeBroker(
   const refresher = resources.use(await composeRefresher(config, { ...shared, ...refreshMetrics, checkpoint }))
   watchRefresher(metrics, database, refresher.breakers, refresher.held)
   const sending = composeSending(config, resources, { ...shared, ...outbound, metrics })
-  const lastUsed = resources.use(createLastUsed(database, logger, host.monotonicMs))
-  const logUnrefreshed = createUnrefreshedLog(logger, host.monotonicMs)
+  const agents = composeAgents({ ...shared, redis, metrics }, resources)
 
   const deps: BrokerDeps = {
     ...shared,
+    ...agents,
+    guardConnection: (agent, id, permissions) => guardConnection(database, agent, id, permissions),
     metrics,
     redis,
     sweeper,
@@ -101,15 +105,7 @@ export async function composeBroker(
     ...handshakeSettings(config),
     randomBytes,
     ...composeLimits(config, redis?.client, host.now),
-    ...createTokenReader({
-      ...shared,
-      refresh: refresher.refreshConnection,
-      noteUse: lastUsed.note,
-      noteServedUnrefreshed(connectionId, error) {
-        refreshMetrics.countServedUnrefreshed(error.code)
-        logUnrefreshed(connectionId, error)
-      },
-    }),
+    ...composeReader({ ...shared, refresh: refresher.refreshConnection, ...refreshMetrics }, resources),
   }
   const app = await buildApp(deps)
   // from the signal on, while requests in hand are finished, no further round begins
@@ -134,6 +130,27 @@ function composeLimits(config: BrokerConfig, redis: RateLimiterOptions['redis'],
       now,
     }),
   }
+}
+
+type ReaderParts = Omit<ReadTokenDeps, 'noteUse' | 'noteServedUnrefreshed'> & {
+  readonly logger: Logger
+  readonly monotonicMs: () => number
+  readonly countServedUnrefreshed: (code: string) => void
+}
+
+/** The reader of credentials, which keeps note of what is used and of what should have been fresher. */
+function composeReader(parts: ReaderParts, resources: AsyncDisposableStack): TokenReader {
+  const { database, logger, monotonicMs: now } = parts
+  const lastUsed = resources.use(createLastUsed({ logger, now, write: (uses) => noteConnectionUses(database, uses) }))
+  const logUnrefreshed = createUnrefreshedLog(logger, now)
+  return createTokenReader({
+    ...parts,
+    noteUse: lastUsed.note,
+    noteServedUnrefreshed(connectionId, error) {
+      parts.countServedUnrefreshed(error.code)
+      logUnrefreshed(connectionId, error)
+    },
+  })
 }
 
 type IntegrityWatch = {

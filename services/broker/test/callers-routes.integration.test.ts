@@ -27,11 +27,12 @@ const agentRoutes = [
   'GET /connections/:id',
   'GET /connections/:id/token',
   'POST /auth/consent-spec',
+  'POST /connections/:id/complete',
   'POST /connections/:id/reconnect',
   'POST /connections/:id/refresh',
 ]
 
-const anyKeyRoutes = ['GET /metrics', 'GET /openapi.json', 'GET /providers', 'GET /providers/metadata']
+const anyKeyRoutes = ['GET /metrics', 'GET /openapi.json']
 
 const brokerTest = test
   .extend('routes', { scope: 'file' }, async ({ database }, { onCleanup }) => {

@@ -33,6 +33,12 @@ export type AuditEventName =
   | 'keys.rotated'
   | 'keys.retired'
   | 'access.denied'
+  | 'agent_token.created'
+  | 'agent_token.revoked'
+  | 'agent_token.zone_added'
+  | 'agent_token.zone_removed'
+  | 'zone.created'
+  | 'zone.removed'
   | 'vault.integrity_failed'
 
 export type ActorKind = 'agent' | 'operator' | 'gateway' | 'browser' | 'system'

@@ -20,7 +20,7 @@ import {
 import type { ZodApp } from '@nexus/service'
 import { z } from 'zod'
 import type { Origin } from '../audit/audit-event.ts'
-import { anyKeyRoute, operatorRoute } from '../http/access.ts'
+import { catalogueRoute, operatorRoute } from '../http/access.ts'
 import { type CompareSecretDeps, compareClientSecret } from './compare-client-secret.ts'
 import { findProviderById, findProviderByName, listProviders, readProviderMetadata } from './list-providers.ts'
 import { addAlias, patchProvider, removeAlias } from './patch-provider.ts'
@@ -48,7 +48,7 @@ function registerReading(app: ZodApp, deps: ProviderRouteDeps): void {
   app.get(
     '/providers',
     {
-      config: anyKeyRoute,
+      config: catalogueRoute,
       schema: {
         tags: ['providers'],
         summary: 'Names and ids of all profiles',
@@ -56,12 +56,12 @@ function registerReading(app: ZodApp, deps: ProviderRouteDeps): void {
         response: { 200: providerList },
       },
     },
-    async () => (await listProviders(database)).map(({ id, name }) => ({ id, name })),
+    async ({ agent }) => (await listProviders(database, agent)).map(({ id, name }) => ({ id, name })),
   )
   app.get(
     '/providers/metadata',
     {
-      config: anyKeyRoute,
+      config: catalogueRoute,
       schema: {
         tags: ['providers'],
         summary: 'What agents may know of each profile',
@@ -69,7 +69,7 @@ function registerReading(app: ZodApp, deps: ProviderRouteDeps): void {
         response: { 200: providerMetadata },
       },
     },
-    async () => readProviderMetadata(database),
+    async ({ agent }) => readProviderMetadata(database, agent),
   )
   app.get(
     '/providers/:id',
