@@ -13,6 +13,8 @@ const test = base.extend('routed', { scope: 'file' }, async ({ database }, { onC
   const { id, name } = await createProfile(broker)
   const { connection_id: connectionId } = await requestConnection(broker, { provider_name: name })
   const appToken = await mintToken(broker, { zones: [{ zone: 'root', permissions: 'rwxc' }] })
+  // the newest, whose zones a test changes
+  await mintToken(broker, { zones: [{ zone: 'root', permissions: 'r' }] })
   const { body: listed } = await broker.get<{ tokens: { key_id: string }[] }>('/agent-tokens')
   const keyId = listed.tokens[0]?.key_id ?? ''
   const pathOf = (url: string): string =>
@@ -94,7 +96,7 @@ test.for(withBody)(
   async ([method, url], { routed: { broker, bodyOf, pathOf, name }, database }) => {
     const path = pathOf(url)
     const spoilt = spoilBody(validBody(url, name), bodyOf(method, url))
-    expect(spoilt.length).toBeGreaterThan(20)
+    expect(spoilt.length).toBeGreaterThan(10)
     const before = await checksumTables(database.pool)
     const faults: (string | undefined)[] = []
     for (const bad of spoilt) {
