@@ -3,17 +3,17 @@ import type { ZodApp } from './zod-app.ts'
 
 /**
  * Echoes the request id and writes one line per answered request: the route's pattern, never the URL, which carries
- * tickets, codes and states (duty H9).
+ * tickets, codes and states (duty H9). Requests that the service records itself (`hasOwnRecord`) get no second line.
  */
 export function installAccessLog(app: ZodApp): void {
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id)
   })
   app.addHook('onResponse', async (request, reply) => {
-    logAnswer(request, reply)
+    if (!request.hasOwnRecord) logAnswer(request, reply)
   })
   app.addHook('onRequestAbort', async (request) => {
-    request.log.info(describeRequest(request), 'client went away before the answer')
+    if (!request.hasOwnRecord) request.log.info(describeRequest(request), 'client went away before the answer')
   })
 }
 

@@ -63,6 +63,7 @@ export function createServer(options: ServerOptions): ZodApp {
   app.setSerializerCompiler(serializerCompiler)
   app.decorateRequest('callerKind', undefined)
   app.decorateRequest('errorCode', undefined)
+  app.decorateRequest('hasOwnRecord', false)
   limitConnections(app.server, options.connections)
 
   // the order of the hooks is the order in which a request meets them

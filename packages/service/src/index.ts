@@ -30,6 +30,7 @@ export {
 } from './rate-limiter.ts'
 export { createRedis, type RedisHandle, type RedisOptions } from './redis.ts'
 export { runService, type RunningService, type RunOptions } from './run-service.ts'
+export { scrubText } from './scrub-text.ts'
 export type { PageHeaderOptions } from './security-headers.ts'
 export { findParameterFault, installFormParser, parseParameters, type Parameters } from './strict-parameters.ts'
 export { createUuidV7, drawAhead } from './uuid-v7.ts'

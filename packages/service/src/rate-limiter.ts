@@ -20,6 +20,8 @@ export type RateLimitOutcome =
 export type RateLimiter = {
   /** Counts one request of `key` (an address, a caller's id). Never throws. */
   readonly check: (key: string) => Promise<RateLimitOutcome>
+  /** Whether one more request of `key` would be allowed. Counts nothing. Never throws. */
+  readonly peek: (key: string) => Promise<RateLimitOutcome>
 }
 
 const windowMilliseconds = 60_000
@@ -39,12 +41,18 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
   const local = createWindowCounter()
   let pausedUntil = 0
 
-  async function countTogether(key: string, window: number): Promise<number> {
+  async function countTogether(key: string, window: number, ask: typeof incrementRedis): Promise<number> {
     if (redis === undefined || now() < pausedUntil) return 0
-    const count = await incrementRedis(redis, `${prefix}:${window}:${hashKey(key)}`)
+    const count = await ask(redis, `${prefix}:${window}:${hashKey(key)}`)
     if (count !== undefined && count <= perMinute * mostProcesses) return count
     pausedUntil = now() + pauseMilliseconds
     return 0
+  }
+
+  function refuse(key: string, window: number): RateLimitOutcome {
+    local.raise(window, key, perMinute)
+    const left = (window + 1) * windowMilliseconds - now()
+    return { allowed: false, retryAfterSeconds: Math.max(1, Math.ceil(left / 1000)) }
   }
 
   return {
@@ -53,10 +61,15 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
       const window = Math.floor(now() / windowMilliseconds)
       // who is over the limit here is over it everywhere: no need to burden Redis with a greedy client
       const own = local.increment(window, key)
-      if (own <= perMinute && (await countTogether(key, window)) <= perMinute) return { allowed: true }
-      local.raise(window, key, perMinute)
-      const left = (window + 1) * windowMilliseconds - now()
-      return { allowed: false, retryAfterSeconds: Math.max(1, Math.ceil(left / 1000)) }
+      const isAllowed = own <= perMinute && (await countTogether(key, window, incrementRedis)) <= perMinute
+      return isAllowed ? { allowed: true } : refuse(key, window)
+    },
+    peek: async (key) => {
+      if (perMinute === 0) return { allowed: true }
+      const window = Math.floor(now() / windowMilliseconds)
+      const isAllowed =
+        local.count(window, key) < perMinute && (await countTogether(key, window, readRedis)) < perMinute
+      return isAllowed ? { allowed: true } : refuse(key, window)
     },
   }
 }
@@ -88,6 +101,19 @@ async function incrementRedis(redis: Pick<Redis, 'pipeline'>, key: string): Prom
   }
 }
 
+/** A count that does not exist yet is 0; undefined as above. */
+async function readRedis(redis: Pick<Redis, 'pipeline'>, key: string): Promise<number | undefined> {
+  try {
+    const replies = await redis.pipeline().get(key).exec()
+    const [error, count] = replies?.[0] ?? []
+    if (error !== null || (count !== null && typeof count !== 'string')) return undefined
+    const seen = Number(count ?? 0)
+    return Number.isSafeInteger(seen) && seen >= 0 ? seen : undefined
+  } catch {
+    return undefined
+  }
+}
+
 /** Redis sees no address and no caller's name. */
 function hashKey(key: string): string {
   return createHash('sha256').update(key).digest('base64url').slice(0, 22)
@@ -107,6 +133,7 @@ function createWindowCounter() {
   }
 
   return {
+    count: (window: number, key: string): number => countsOf(window).get(key) ?? 0,
     increment(window: number, key: string): number {
       const map = countsOf(window)
       const count = (map.get(key) ?? 0) + 1

@@ -19,6 +19,8 @@ const rules: readonly Rule[] = [
   [/\b(Bearer|Basic|DPoP)\s+[A-Za-z0-9._~+/=-]{6,}/gi, `$1 ${redacted}`],
   [new RegExp(`(?<![\\w-])((?:${parameterNames})=)[^&\\s"'\\\\#;]+`, 'gi'), `$1${redacted}`],
   [/(\/auth\/connect\/)[A-Za-z0-9_%-]+/g, `$1${redacted}`],
+  // an agent token keeps its public part, by which people find it
+  [/\b(sk-[a-z0-9-]{0,8}_[a-z0-9-]{0,8}_[0-9a-f]{8}_)[A-Za-z0-9_-]{43}/g, `$1${redacted}`],
   [/(?<![\w-])eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*){1,3}/g, redacted],
   [/(\b[a-z][a-z0-9+.-]{0,20}:\/\/[^\s/:@"\\]*:)[^\s@"\\]+@/gi, `$1${redacted}@`],
 ]

@@ -22,6 +22,8 @@ declare module 'fastify' {
     callerKind: string | undefined
     /** The code of the error that was answered, for the access log. Set by the error handler. */
     errorCode: ErrorCode | undefined
+    /** The service writes a record of this request itself, in place of the access log's line. */
+    hasOwnRecord: boolean
   }
 }
 

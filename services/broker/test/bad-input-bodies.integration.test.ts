@@ -13,6 +13,8 @@ const test = base.extend('routed', { scope: 'file' }, async ({ database }, { onC
   const { id, name } = await createProfile(broker)
   const { connection_id: connectionId } = await requestConnection(broker, { provider_name: name })
   const appToken = await mintToken(broker, { zones: [{ zone: 'root', permissions: 'rwxc' }] })
+  // the newest, whose zones a test changes
+  await mintToken(broker, { zones: [{ zone: 'root', permissions: 'r' }] })
   const { body: listed } = await broker.get<{ tokens: { key_id: string }[] }>('/agent-tokens')
   const keyId = listed.tokens[0]?.key_id ?? ''
   const pathOf = (url: string): string =>

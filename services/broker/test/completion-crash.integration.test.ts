@@ -196,6 +196,8 @@ test(
     const { cluster, broker } = await startOwnCluster()
     const provider = await openProvider(broker)
     const held = await travelHeld(broker, provider)
+    // the app has its token, and the Broker knows it
+    await complete(broker, { ...held, connection_id: '019ab000-0000-7000-8000-00000000dead' })
     await cluster.stop('immediate')
     const answer = await complete(broker, held)
     expect(answer).toMatchObject({ status: 503, body: { code: 'unavailable' } })

@@ -59,7 +59,7 @@ test('the person comes back with a code, nothing has gone to the provider, and t
   ])
   const actors = (await eventsOf(broker, journey.connection_id)).map(({ event, actor_kind }) => [event, actor_kind])
   expect(actors).toContainEqual(['connection.held', 'browser'])
-  expect(actors).toContainEqual(['connection.completed', 'operator'])
+  expect(actors).toContainEqual(['connection.completed', 'agent'])
 })
 
 test('[H4] account linking by a forwarded link fails: the victim consents, and no token request reaches the provider', async ({

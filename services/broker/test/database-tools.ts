@@ -1,7 +1,20 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { TestDatabase } from '@nexus/testing'
+import { type Database, openDatabase } from '../src/db/database.ts'
 
 type Pool = TestDatabase['pool']
+
+/** A pool of the Broker's own kind, for its parts taken alone. */
+export function openTestDatabase({ url }: Pick<TestDatabase, 'url'>): Database {
+  return openDatabase({
+    url,
+    maxConnections: 2,
+    statementTimeoutMs: 10_000,
+    applicationName: 'nexus-broker',
+    keepsPrepared: true,
+    onIdleError: () => undefined,
+  })
+}
 
 /** Asks again until there is an answer; `what` is said when none comes in time. */
 export async function eventually<Result>(

@@ -87,7 +87,7 @@ export function createClient(url: string, keys: Keys) {
   }
   const post = <Body = unknown>(path: string, body?: unknown, sent?: Sent) =>
     send<Body>('POST', path, { body, ...sent })
-  return { send, get: <Body = unknown>(path: string, sent?: Sent) => send<Body>('GET', path, sent), post }
+  return { send, get: <Body = unknown>(path: string, sent?: Sent) => send<Body>('GET', path, sent), post, keys }
 }
 
 /** Mints an agent token, as an operator does. */

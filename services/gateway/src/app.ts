@@ -9,6 +9,13 @@ import {
   type RedisHandle,
   type ZodApp,
 } from '@nexus/service'
+import type { FastifyRequest } from 'fastify'
+import { admitAgent } from './agents/admit-agent.ts'
+import { createAgentLimits } from './agents/agent-limits.ts'
+import { createAgentMetrics } from './agents/agent-metrics.ts'
+import { createAuditChannel } from './agents/audit-channel.ts'
+import { createKnownAgents } from './agents/known-agents.ts'
+import { installRequestRecords } from './agents/record-requests.ts'
 import type { BrokerClient } from './broker/broker-client.ts'
 import type { GatewayConfig } from './config.ts'
 import { rememberReadiness } from './health/broker-readiness.ts'
@@ -17,6 +24,7 @@ import { installHostCheck } from './http/host-check.ts'
 import { installClientAddress } from './http/caller-facts.ts'
 import { limitByAddress } from './http/limit-by-address.ts'
 import { registerOperatorRoutes } from './http/operator-routes.ts'
+import { registerHubRoutes } from './hub/hub-routes.ts'
 import { openApiInfo } from './open-api-info.ts'
 import { registerPublicAuth } from './public-auth/routes.ts'
 import { registerCaptureRoutes } from './rest/capture-routes.ts'
@@ -31,6 +39,9 @@ export type GatewayDeps = {
     | 'AUTH_RATE_LIMIT_PER_MINUTE'
     | 'BROKER_API_KEY'
     | 'CORS_ALLOWED_ORIGINS'
+    | 'NEXUS_RATE_LIMIT_ANONYMOUS'
+    | 'NEXUS_RATE_LIMIT_AUTHENTICATED'
+    | 'NEXUS_RATE_LIMIT_PREMIUM'
     | 'REDIRECT_PATH'
     | 'REQUIRE_BEARER'
     | 'TRUSTED_PROXIES'
@@ -56,9 +67,9 @@ export async function buildApp(deps: GatewayDeps): Promise<ZodApp> {
   await registerOpenApi(app, openApiInfo)
   installClientAddress(app, config.TRUSTED_PROXIES)
   installAuthentication(app, {
-    requireBearer: config.REQUIRE_BEARER,
     allowedCidrs: config.ALLOWED_CIDRS,
     operationsKey: config.BROKER_API_KEY,
+    admitAgent: installAgents(app, deps),
   })
   if (!config.REQUIRE_BEARER) installHostCheck(app, config.ALLOWED_HOSTS)
 
@@ -66,6 +77,7 @@ export async function buildApp(deps: GatewayDeps): Promise<ZodApp> {
   registerOperatorRoutes(app, metrics)
   await app.register(async (scope) => registerRestRoutes(scope, { broker, verifyState }))
   await app.register(async (scope) => registerCompletionRoutes(scope, broker))
+  await app.register(async (scope) => registerHubRoutes(scope, broker))
   const limitPublicRoutes = limitByAddress(
     createRateLimiter({
       redis: deps.redis?.client,
@@ -82,6 +94,25 @@ export async function buildApp(deps: GatewayDeps): Promise<ZodApp> {
     registerPublicAuth(scope, { broker, verifyState, limitPublicRoutes, redirectPath: config.REDIRECT_PATH }),
   )
   return app
+}
+
+/** What is known and counted of agents; first of all that each of their requests is recorded, refused ones included. */
+function installAgents(app: ZodApp, { config, logger, metrics, redis, now }: GatewayDeps) {
+  const monotonicMs = performance.now.bind(performance)
+  const known = createKnownAgents({ now: monotonicMs })
+  const agentMetrics = createAgentMetrics(metrics, known.count)
+  const onLost = agentMetrics.countLostMessage
+  const channel = redis && createAuditChannel({ redis: redis.client, now: monotonicMs, onLost })
+  installRequestRecords(app, { logger, channel, metrics: agentMetrics, now })
+
+  const tiers = {
+    anonymous: config.NEXUS_RATE_LIMIT_ANONYMOUS,
+    authenticated: config.NEXUS_RATE_LIMIT_AUTHENTICATED,
+    admin: config.NEXUS_RATE_LIMIT_PREMIUM,
+  }
+  const limits = createAgentLimits(tiers, { redis: redis?.client, now })
+  const admission = { requireBearer: config.REQUIRE_BEARER, limits, known, now: monotonicMs }
+  return (request: FastifyRequest) => admitAgent(admission, request)
 }
 
 function checkReadiness({ broker, redis }: GatewayDeps) {

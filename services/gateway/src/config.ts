@@ -21,6 +21,9 @@ import {
 } from '@nexus/config'
 import { z } from 'zod'
 
+/** 0 is no limit. */
+const perMinute = (usual: number) => positiveInteger(usual, { min: 0, max: 1_000_000 })
+
 const variables = z.object({
   PORT: port(8090),
   HOST: host('0.0.0.0'),
@@ -42,7 +45,10 @@ const variables = z.object({
       'must not be a path that /auth/ already uses',
     )
     .default('/auth/callback'),
-  AUTH_RATE_LIMIT_PER_MINUTE: positiveInteger(600, { min: 0, max: 1_000_000 }),
+  AUTH_RATE_LIMIT_PER_MINUTE: perMinute(600),
+  NEXUS_RATE_LIMIT_ANONYMOUS: perMinute(60),
+  NEXUS_RATE_LIMIT_AUTHENTICATED: perMinute(300),
+  NEXUS_RATE_LIMIT_PREMIUM: perMinute(1000),
   LOG_LEVEL: logLevel(),
   SHUTDOWN_GRACE_SECONDS: positiveInteger(25, { max: 3600 }),
   NODE_ENV: nodeEnv,

@@ -8,7 +8,6 @@ export const openApiInfo: OpenApiInfo = {
   securitySchemes: {
     agentToken: { type: 'http', scheme: 'bearer' },
     agentKey: { type: 'apiKey', name: 'X-Nexus-API-Key', in: 'header' },
-    appKey: { type: 'apiKey', name: 'X-API-Key', in: 'header' },
     operationsKey: { type: 'apiKey', name: 'X-API-Key', in: 'header' },
   },
 }

@@ -43,23 +43,16 @@ test('[C2] these routes are public, and no other', async () => {
   ])
 })
 
-test('[C2] these routes take the key of an app, and no other', async () => {
-  await using broker = await startScriptedBroker()
-  await using gateway = await startGateway(broker)
-
-  const forApps = [...gateway.app.routeAccess].filter(([, openTo]) => openTo === 'apps').map(([route]) => route)
-
-  expect(forApps).toEqual(['POST /v1/complete-connection'])
-})
-
 test('[C2] a route that says neither or both cannot be registered', () => {
   const app = createServer({ logger: createLogger({ level: 'silent', service: 'test' }) })
   const everybody = parseCidrs('0.0.0.0/0')
   installClientAddress(app, everybody)
-  installAuthentication(app, { requireBearer: true, allowedCidrs: everybody, operationsKey: new Secret('k') })
+  const admitAgent = async () => undefined
+  installAuthentication(app, { allowedCidrs: everybody, operationsKey: new Secret('k'), admitAgent })
 
   expect(() => app.get('/forgotten', () => '')).toThrow(/GET \/forgotten must declare/)
   expect(() => app.get('/both', { config: { public: true, openTo: 'agents' } }, () => '')).toThrow(/must declare/)
+  expect(() => app.get('/nameless', { config: { openTo: 'agents' } }, () => '')).toThrow(/must name its operation/)
 })
 
 test('[C2] with REQUIRE_BEARER no agent route answers, whatever is shown', async () => {

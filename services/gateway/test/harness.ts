@@ -41,6 +41,9 @@ export async function startGateway(broker: { readonly url: string }, options: Ga
     BROKER_API_KEY: apiKey,
     STATE_KEY: stateKey.toString('base64'),
     REQUIRE_BEARER: 'false',
+    NEXUS_RATE_LIMIT_ANONYMOUS: '0',
+    NEXUS_RATE_LIMIT_AUTHENTICATED: '0',
+    NEXUS_RATE_LIMIT_PREMIUM: '0',
     ...options.env,
   })
   const logs = captureLogs()

@@ -1,28 +1,26 @@
 import type { Secret } from '@nexus/config'
 import type { AppError } from '@nexus/service'
 import type { z } from 'zod'
-import type { Caller } from '../operations/caller.ts'
+import type { Caller, CallingAgent } from '../operations/caller.ts'
 import type { WireAnswer } from './answer-collector.ts'
 import { brokerUnavailable, translateBrokerError, translateTransportError } from './broker-errors.ts'
 import { createTransport, type Transport } from './broker-transport.ts'
 
 export type BrokerCall<S extends z.ZodType> = {
-  readonly method: 'GET' | 'POST' | 'DELETE'
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   /** Path and query; whatever a caller gave in it has been validated and encoded. */
   readonly path: string
   readonly body?: unknown
   readonly idempotencyKey?: string | undefined
   /** What is expected; fields it does not name are dropped. */
   readonly answer: S
-  /** `anybody`: a public route, to which no key is shown. Agents do not wait behind such calls. */
+  /** `anybody`: a public route, to which neither key nor token is shown. Agents do not wait behind such calls. */
   readonly as?: 'gateway' | 'anybody'
   /**
    * `long` for what may wait for a provider: a refresh on any Broker up to 25 s. `longest` for what asks one for metadata,
    * a grant and keys, 20 s each.
    */
   readonly patience?: 'usual' | 'long' | 'longest'
-  /** Shown in place of the Gateway's own key: the Broker judges who calls, and its verdict is the caller's to hear. */
-  readonly callerKey?: Secret<string>
 }
 
 /** A browser's request to a public route. Its headers are all that the Broker gets of the browser's. */
@@ -35,14 +33,14 @@ export type PublicRequest = {
 
 export type BrokerClient = {
   /**
-   * Calls a route as the Gateway, with its API key, or with the caller's own, or as anybody, without one. A call that is
-   * not a GET is never repeated.
+   * Calls a route as the Gateway, with its API key and the caller's agent token, or as anybody, without either. What the
+   * Broker says of the token is told to `caller.agent`. A call that is not a GET is never repeated.
    *
    * @throws AppError of the Broker's own code; `broker_unavailable` when it cannot be reached or understood, or refuses
    * the Gateway itself; `unavailable` when too many calls wait already.
    */
   call<S extends z.ZodType>(call: BrokerCall<S>, caller: Caller): Promise<z.output<S>>
-  /** Hands a browser's request to a public route, without the API key. @throws AppError as `call`, for transport only. */
+  /** Hands a browser's request to a public route, without key or token. @throws AppError as `call`, for transport only. */
   forward(request: PublicRequest, caller: Caller): Promise<WireAnswer>
   /** Whether the Broker's own readiness says yes. Never throws. */
   isReady(): Promise<boolean>
@@ -76,6 +74,8 @@ export function createBrokerClient(options: BrokerClientOptions): BrokerClient {
   // neither makes the Broker look away
   const forAgents = createTransport({ baseUrl, maxConnections: 256, maxCalls: 2048 })
   const forBrowsers = createTransport({ baseUrl, maxConnections: 64, maxCalls: 512 })
+  // up to a minute each: a slow provider takes no more than these
+  const forCompletions = createTransport({ baseUrl, maxConnections: 64, maxCalls: 256 })
   const forProbes = createTransport({ baseUrl, maxConnections: 1, maxCalls: 2 })
 
   return {
@@ -83,12 +83,15 @@ export function createBrokerClient(options: BrokerClientOptions): BrokerClient {
       const limits = { deadlineMs: deadlines[call.patience ?? 'usual'], maxAnswerBytes }
       const body = call.body === undefined ? {} : { body: JSON.stringify(call.body) }
       const headers = describeCall(call, caller, options.apiKey)
-      const transport = call.as === 'anybody' ? forBrowsers : forAgents
+      const forGateway = call.patience === 'longest' ? forCompletions : forAgents
+      const transport = call.as === 'anybody' ? forBrowsers : forGateway
       const answer = await send(transport, { method: call.method, path: call.path, headers, limits, ...body })
-      if (answer.status < 200 || answer.status > 299) {
-        throw translateBrokerError(answer, call.callerKey === undefined ? 'gateway' : 'caller')
-      }
-      return readAnswer(answer.body, call.answer)
+      const identity = answer.headers['x-nexus-identity']
+      if (identity !== undefined) caller.agent?.onTaken(identity)
+      if (answer.status >= 200 && answer.status <= 299) return readAnswer(answer.body, call.answer)
+      const refusal = translateBrokerError(answer)
+      if (refusal.code === 'invalid_token') caller.agent?.onRefused()
+      throw refusal
     },
     forward(request, caller) {
       const limits = { deadlineMs: deadlines.long, maxAnswerBytes }
@@ -106,7 +109,7 @@ export function createBrokerClient(options: BrokerClientOptions): BrokerClient {
       return status === 200
     },
     async close() {
-      await Promise.all([forAgents.close(), forBrowsers.close(), forProbes.close()])
+      await Promise.all([forAgents, forBrowsers, forCompletions, forProbes].map((transport) => transport.close()))
     },
   }
 }
@@ -125,11 +128,19 @@ function describeCall(
   apiKey: Secret<string>,
 ): Readonly<Record<string, string>> {
   return {
-    ...(call.as === 'anybody' ? {} : { 'x-api-key': (call.callerKey ?? apiKey).reveal() }),
+    ...(call.as === 'anybody' ? {} : { 'x-api-key': apiKey.reveal(), ...describeAgent(caller.agent) }),
     accept: 'application/json',
     ...describeCaller(caller),
     ...(call.body === undefined ? {} : { 'content-type': 'application/json' }),
     ...(call.idempotencyKey === undefined ? {} : { 'idempotency-key': call.idempotencyKey }),
+  }
+}
+
+/** Exactly one token, in one form, however it came. */
+function describeAgent(agent: CallingAgent | undefined): Readonly<Record<string, string>> {
+  return {
+    ...(agent?.token === undefined ? {} : { authorization: `Bearer ${agent.token.reveal()}` }),
+    ...(agent?.zone === undefined ? {} : { 'x-nexus-zone-id': agent.zone }),
   }
 }
 

@@ -35,17 +35,11 @@ const refusalsOfTheGateway: Partial<Record<ErrorCode, string>> = {
     'the Broker does not know this route: upgrade the Broker before the Gateway, or correct BROKER_BASE_URL',
 }
 
-const aboutTheKey: ReadonlySet<ErrorCode> = new Set(['missing_api_key', 'invalid_api_key', 'forbidden'])
-
-/**
- * The Broker's error as the Gateway's own: code, message, details and Retry-After pass, whatever else it said does not.
- * @param whoseKey - was shown: what is said of a caller's own is the caller's to hear
- */
-export function translateBrokerError(answer: WireAnswer, whoseKey: 'gateway' | 'caller'): AppError {
+/** The Broker's error as the Gateway's own: code, message, details and Retry-After pass, whatever else it said does not. */
+export function translateBrokerError(answer: WireAnswer): AppError {
   const body = readErrorBody(answer.body)
   if (body === undefined) return brokerUnavailable(`answer ${answer.status} is not an error of the Broker`)
-  const isTheCallers = whoseKey === 'caller' && aboutTheKey.has(body.code)
-  const refusal = isTheCallers ? undefined : refusalsOfTheGateway[body.code]
+  const refusal = refusalsOfTheGateway[body.code]
   if (refusal !== undefined) return brokerUnavailable(refusal)
   const retryAfter = readSeconds(answer.headers['retry-after'])
   return new AppError(body.code, body.message, {

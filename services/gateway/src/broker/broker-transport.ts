@@ -2,7 +2,7 @@ import { Pool, type Dispatcher } from 'undici'
 import { AnswerCollector, WireError, type AnswerLimits, type WireAnswer } from './answer-collector.ts'
 
 export type WireRequest = {
-  readonly method: 'GET' | 'POST' | 'DELETE'
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   /** Origin form: path and query below the base URL. */
   readonly path: string
   readonly headers: Readonly<Record<string, string>>

@@ -24,5 +24,10 @@ export function installClientAddress(app: ZodApp, trustedProxies: Cidrs): void {
 }
 
 export function describeCaller(request: FastifyRequest): Caller {
-  return { requestId: request.id, address: request.clientAddress, userAgent: request.headers['user-agent'] }
+  return {
+    requestId: request.id,
+    address: request.clientAddress,
+    userAgent: request.headers['user-agent'],
+    agent: request.agent,
+  }
 }

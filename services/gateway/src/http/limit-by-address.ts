@@ -1,5 +1,6 @@
-import { AppError, rateLimitKey, type RateLimiter } from '@nexus/service'
+import { rateLimitKey, type RateLimiter } from '@nexus/service'
 import type { FastifyRequest } from 'fastify'
+import { rateLimited } from './rate-limited.ts'
 
 export type LimitRequest = (request: FastifyRequest) => Promise<void>
 
@@ -7,8 +8,6 @@ export type LimitRequest = (request: FastifyRequest) => Promise<void>
 export function limitByAddress(limiter: RateLimiter): LimitRequest {
   return async (request) => {
     const outcome = await limiter.check(rateLimitKey(request.clientAddress))
-    if (outcome.allowed) return
-    const { retryAfterSeconds } = outcome
-    throw new AppError('rate_limited', 'Too many requests from this address', { retryAfterSeconds })
+    if (!outcome.allowed) throw rateLimited('Too many requests from this address', outcome.retryAfterSeconds)
   }
 }

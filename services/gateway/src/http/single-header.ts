@@ -20,3 +20,12 @@ export function readHeader(request: FastifyRequest, name: string): HeaderValue {
   const isFaulty = others.length > 0 || value === '' || value.length > longestCredential
   return isFaulty ? { kind: 'faulty' } : { kind: 'one', value }
 }
+
+/** The credential of `Authorization: Bearer`, the scheme in any case (RFC 9110 §11.1); other schemes count as absent. */
+export function readBearer(request: FastifyRequest): HeaderValue {
+  const header = readHeader(request, 'authorization')
+  if (header.kind !== 'one') return header
+  const [, token] = /^bearer(?: (.*))?$/i.exec(header.value) ?? [undefined, null]
+  if (token === null) return { kind: 'absent' }
+  return token === undefined || token === '' ? { kind: 'faulty' } : { kind: 'one', value: token }
+}

@@ -2,6 +2,7 @@ import { connectionList, type listAgentConnectionsQuery } from '@nexus/contracts
 import type { z } from 'zod'
 import type { BrokerClient } from '../broker/broker-client.ts'
 import type { Caller } from './caller.ts'
+import { withQuery } from './with-query.ts'
 
 /** A page of the connections the caller may see; an agent's `user_id` is the Broker's `workspace_id`. */
 export function listConnections(
@@ -9,9 +10,6 @@ export function listConnections(
   { user_id: workspaceId, ...filters }: z.output<typeof listAgentConnectionsQuery>,
   caller: Caller,
 ): Promise<z.output<typeof connectionList>> {
-  const query = new URLSearchParams()
-  for (const [name, value] of Object.entries({ workspace_id: workspaceId, ...filters })) {
-    if (value !== undefined) query.set(name, String(value))
-  }
-  return broker.call({ method: 'GET', path: `/connections?${query.toString()}`, answer: connectionList }, caller)
+  const path = withQuery('/connections', { workspace_id: workspaceId, ...filters })
+  return broker.call({ method: 'GET', path, answer: connectionList }, caller)
 }

@@ -1,25 +1,23 @@
-import { completeAgentConnectionBody, connectionCompleted, errorBody, noQuery } from '@nexus/contracts'
+import { completeAgentConnectionBody, connectionCompleted, noQuery } from '@nexus/contracts'
 import type { ZodApp } from '@nexus/service'
 import type { BrokerClient } from '../broker/broker-client.ts'
-import { readCallerKey } from '../http/authenticate-caller.ts'
 import { describeCaller } from '../http/caller-facts.ts'
 import { completeConnection } from '../operations/complete-connection.ts'
+import { describeRoute, forAgents } from './describe-route.ts'
 
-/** What the servers of apps call, and no agent. */
+/** What the servers of apps call, with a token that holds `c`. */
 export async function registerCompletionRoutes(app: ZodApp, broker: BrokerClient): Promise<void> {
+  app.setSerializerCompiler(() => JSON.stringify)
   app.post(
     '/v1/complete-connection',
     {
-      config: { openTo: 'apps' },
+      config: forAgents('complete_connection'),
       schema: {
-        summary: 'Say which user came back, and so complete a connection',
-        tags: ['apps'],
-        security: [{ appKey: [] }],
+        ...describeRoute('Say which user came back, and so complete a connection', { 200: connectionCompleted }),
         querystring: noQuery,
         body: completeAgentConnectionBody,
-        response: { 200: connectionCompleted, default: errorBody },
       },
     },
-    (request) => completeConnection(broker, request.body, readCallerKey(request), describeCaller(request)),
+    (request) => completeConnection(broker, request.body, describeCaller(request)),
   )
 }

@@ -14,9 +14,11 @@ import {
   providerMetadata,
   reconnectBody,
   requestConnectionBody,
+  zoneName,
 } from '@nexus/contracts'
 import type { ZodApp } from '@nexus/service'
 import { z } from 'zod'
+import type { BrokerClient } from '../broker/broker-client.ts'
 import { describeCaller } from '../http/caller-facts.ts'
 import { checkConnection } from '../operations/check-connection.ts'
 import { disconnectConnection } from '../operations/disconnect-connection.ts'
@@ -28,36 +30,44 @@ import { readProviderMetadata } from '../operations/provider-metadata.ts'
 import { reconnectConnection } from '../operations/reconnect-connection.ts'
 import { refreshConnection } from '../operations/refresh-connection.ts'
 import { requestConnection, type RequestConnectionDeps } from '../operations/request-connection.ts'
-import { describeRoute } from './describe-route.ts'
+import { describeRoute, forAgents } from './describe-route.ts'
 
 const requestHeaders = z.looseObject({
   'idempotency-key': idempotencyKey.optional().describe('The same key gives the same connection, for 24 hours'),
+})
+const zonedHeaders = requestHeaders.extend({
+  'x-nexus-zone-id': zoneName.optional().describe('Where to create it, like `zone` in the body'),
 })
 
 /** The operations as REST. Answers were parsed against their schema as they came from the Broker. */
 export async function registerRestRoutes(app: ZodApp, deps: RequestConnectionDeps): Promise<void> {
   const { broker } = deps
-  const config = { openTo: 'agents' } as const
   app.setSerializerCompiler(() => JSON.stringify)
 
   app.get(
     '/v1/providers',
-    { config, schema: { ...describeRoute('List providers', { 200: providerList }), querystring: noQuery } },
+    {
+      config: forAgents('list_providers'),
+      schema: { ...describeRoute('List providers', { 200: providerList }), querystring: noQuery },
+    },
     (request) => listProviders(broker, describeCaller(request)),
   )
   app.get(
     '/v1/providers/metadata',
-    { config, schema: { ...describeRoute('Describe providers', { 200: providerMetadata }), querystring: noQuery } },
+    {
+      config: forAgents('describe_providers'),
+      schema: { ...describeRoute('Describe providers', { 200: providerMetadata }), querystring: noQuery },
+    },
     (request) => readProviderMetadata(broker, describeCaller(request)),
   )
   app.post(
     '/v1/request-connection',
     {
-      config,
+      config: forAgents('request_connection'),
       bodyLimit: connectionRequestLimit,
       schema: {
         ...describeRoute('Ask for a link that connects an account', { 200: connectionRequested }),
-        headers: requestHeaders,
+        headers: zonedHeaders,
         querystring: noQuery,
         body: requestConnectionBody,
       },
@@ -67,7 +77,7 @@ export async function registerRestRoutes(app: ZodApp, deps: RequestConnectionDep
   app.get(
     '/v1/connections',
     {
-      config,
+      config: forAgents('list_connections'),
       schema: {
         ...describeRoute('List connections', { 200: connectionList }),
         querystring: listAgentConnectionsQuery,
@@ -75,41 +85,59 @@ export async function registerRestRoutes(app: ZodApp, deps: RequestConnectionDep
     },
     (request) => listConnections(broker, request.query, describeCaller(request)),
   )
+  registerRoutesById(app, broker)
+  registerReconnect(app, deps)
+}
 
+function registerRoutesById(app: ZodApp, broker: BrokerClient): void {
   const byId = { params: idParams, querystring: noQuery }
   app.get(
     '/v1/check-connection/:id',
-    { config, schema: { ...describeRoute('See how far a connection is', { 200: checkedConnection }), ...byId } },
+    {
+      config: forAgents('check_connection'),
+      schema: { ...describeRoute('See how far a connection is', { 200: checkedConnection }), ...byId },
+    },
     (request) => checkConnection(broker, request.params.id, describeCaller(request)),
   )
   app.get(
     '/v1/connections/:id',
-    { config, schema: { ...describeRoute('Read a connection', { 200: connection }), ...byId } },
+    {
+      config: forAgents('get_connection'),
+      schema: { ...describeRoute('Read a connection', { 200: connection }), ...byId },
+    },
     (request) => getConnection(broker, request.params.id, describeCaller(request)),
   )
   app.delete(
     '/v1/connections/:id',
-    { config, schema: { ...describeRoute('Disconnect an account', { 200: disconnected }), ...byId } },
+    {
+      config: forAgents('disconnect'),
+      schema: { ...describeRoute('Disconnect an account', { 200: disconnected }), ...byId },
+    },
     (request) => disconnectConnection(broker, request.params.id, describeCaller(request)),
   )
   app.get(
     '/v1/token/:id',
-    { config, schema: { ...describeRoute('Fetch the credential', { 200: credentialPayload }), ...byId } },
+    {
+      config: forAgents('get_token'),
+      schema: { ...describeRoute('Fetch the credential', { 200: credentialPayload }), ...byId },
+    },
     (request) => getToken(broker, request.params.id, describeCaller(request)),
   )
   app.post(
     '/v1/refresh/:id',
-    { config, schema: { ...describeRoute('Refresh the credential', { 200: credentialPayload }), ...byId } },
+    {
+      config: forAgents('refresh'),
+      schema: { ...describeRoute('Refresh the credential', { 200: credentialPayload }), ...byId },
+    },
     (request) => refreshConnection(broker, request.params.id, describeCaller(request)),
   )
-  registerReconnect(app, deps)
 }
 
 function registerReconnect(app: ZodApp, deps: RequestConnectionDeps): void {
   app.post(
     '/v1/reconnect/:id',
     {
-      config: { openTo: 'agents' },
+      config: forAgents('reconnect'),
       bodyLimit: connectionRequestLimit,
       schema: {
         ...describeRoute('Ask for a link that renews a connection', { 200: connectionRequested }),
