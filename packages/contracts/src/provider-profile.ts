@@ -200,11 +200,9 @@ export const providerProfile = z
   })
   .meta({ id: 'ProviderProfile' })
 
-/** `POST /providers/preview`: the profile that would be saved, with the revision that is expected, if any. */
-export const previewProviderBody = replaceProviderBody
-
 const fixedFields = { id: true, alarm: true, revision: true, created_at: true, updated_at: true } as const
 
+/** What `POST /providers/preview` answers to the body of a replacement. */
 export const providerPreview = z
   .object({
     current: providerProfile.nullable().describe('The profile of this name; null: there is none yet'),

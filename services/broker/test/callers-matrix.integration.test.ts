@@ -33,6 +33,8 @@ const rules = {
   'GET /providers/:id': 'operator',
   'GET /providers/by-name/:name': 'operator',
   'POST /providers': 'operator',
+  'POST /providers/preview': 'operator',
+  'POST /providers/:id/client-secret-matches': 'operator',
   'PUT /providers/:id': 'operator',
   'PATCH /providers/:id': 'operator',
   'PUT /providers/:id/aliases/:alias': 'operator',

@@ -1,6 +1,7 @@
 import type { HubStatus } from '@nexus/contracts'
 import type { Command } from 'commander'
 import { type Context, withExamples } from '../context.ts'
+import { codeOf } from '../errors.ts'
 import { createPaint, writeJson, writeLine } from '../output/text.ts'
 import type { OpenedHub } from './open-hub.ts'
 import { withHub } from './with-hub.ts'
@@ -17,7 +18,7 @@ export function registerStatusCommand(hub: Command, context: Context): void {
     .option('--json', 'print it as JSON')
     .option('--detail', 'with the zones, and the connections by their status')
     .action(async (options: StatusOptions, command: Command) => {
-      const report = await withHub(context, command, async (opened) => toReport(opened, await opened.hub.status()))
+      const report = await withHub(context, command, async (opened) => toReport(opened, await readStatus(opened)))
       if (options.json) writeJson(context.io.stdout, options.detail ? report : withoutDetail(report))
       else writeReport(context, report, options.detail === true)
       if (report.postgres !== 'ok') context.exitWith(2)
@@ -27,6 +28,18 @@ export function registerStatusCommand(hub: Command, context: Context): void {
     'nexus hub status --json --detail',
     'until nexus hub status >/dev/null; do sleep 1; done',
   ])
+}
+
+const away: HubStatus = { postgres: 'err', redis: 'n/a', tokens: null, connections: null, zones: null, qps: null }
+
+/** Without its database a Broker cannot tell who asks a Gateway: then `unavailable` is all that it says. */
+async function readStatus({ hub }: OpenedHub): Promise<HubStatus> {
+  try {
+    return await hub.status()
+  } catch (error) {
+    if (codeOf(error) !== 'unavailable') throw error
+    return away
+  }
 }
 
 type Report = ReturnType<typeof toReport>
