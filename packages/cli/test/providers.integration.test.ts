@@ -3,9 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ProviderProfile } from '@nexus/contracts'
 import { freePort } from '@nexus/testing'
-import { expect, onTestFinished } from 'vitest'
+import { expect, onTestFinished, vi } from 'vitest'
 import { type Installation, test } from './installation.ts'
 import { hasTerminals, runNexus, startNexus } from './nexus-process.ts'
+
+// a command is a process of its own, which takes a second on a busy machine
+vi.setConfig({ testTimeout: 120_000 })
 
 const secret = 'canary-secret-of-hubspot'
 
