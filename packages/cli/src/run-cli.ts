@@ -32,7 +32,8 @@ export async function runCli(args: readonly string[], io: CliIo, services: CliSe
   }
 }
 
-function buildProgram(context: Context): Command {
+/** The whole tree of commands. */
+export function buildProgram(context: Context): Command {
   const { stdout, stderr, env } = context.io
   const program = new Command('nexus')
     .description('Nexus, a credential broker for agents: tokens and zones, provider profiles, connections.')

@@ -46,5 +46,5 @@ function inheritedOptions(
 
 /** One line, without what shells give a meaning to. */
 function describe(text: string): string {
-  return (text.split('\n')[0] ?? '').replaceAll(/['"\\`$:[\]]/g, '').slice(0, 70)
+  return (text.split('\n')[0] ?? '').replaceAll(/['"\\`$[\]]/g, '').slice(0, 70)
 }
