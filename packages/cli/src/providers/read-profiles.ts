@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { type ProviderProfileInput, providerProfileInput } from '@nexus/contracts'
-import { type Document, LineCounter, isMap, isNode, isSeq, parseDocument, visit } from 'yaml'
+import { type Document, type ErrorCode, LineCounter, isMap, isNode, isSeq, parseDocument, visit } from 'yaml'
 import { CliError } from '../errors.ts'
 import type { Environment } from '../io.ts'
 import { expandVariables } from './expand-variables.ts'
@@ -19,12 +19,17 @@ type NodePath = readonly (string | number)[]
  */
 export async function readProfiles(path: string, env: Environment): Promise<readonly WantedProfile[]> {
   const lines = new LineCounter()
-  // its own errors would quote the lines around, and there may be a secret in them
   const document = parseDocument(await readText(path), { lineCounter: lines, prettyErrors: false })
   const source = { path, document, lines }
-  refuse(document.errors.map(({ pos, message }) => `${placeAt(source, pos[0])}: ${message}`))
+  // the library's messages quote what they complain of, and that may be a secret
+  refuse(document.errors.map(({ pos, code }) => `${placeAt(source, pos[0])}: ${describeFault(code)}`))
   refuse(expandAll(source, env))
   return toProfiles(source)
+}
+
+function describeFault(code: ErrorCode): string {
+  if (code === 'DUPLICATE_KEY') return 'this field is there already'
+  return `this is no YAML (${code.toLowerCase().replaceAll('_', ' ')})`
 }
 
 async function readText(path: string): Promise<string> {
@@ -46,6 +51,12 @@ function expandAll(source: Source, env: Environment): readonly string[] {
       if ('text' in expanded) node.value = expanded.text
       else faults.push(`${placeAt(source, node.range?.[0])}: ${expanded.problem}`)
     },
+    Alias(_key, node) {
+      if (node.resolve(source.document) !== undefined) return
+      faults.push(
+        `${placeAt(source, node.range?.[0])}: there is no such anchor; a text that begins with * needs quotes`,
+      )
+    },
   })
   return faults
 }
@@ -58,7 +69,7 @@ function toProfiles(source: Source): readonly WantedProfile[] {
     throw new CliError(`${path}: write providers: and below it a list of profiles, nothing else`)
   const faults: string[] = []
   const profiles = list.items.flatMap((item, at): WantedProfile[] => {
-    const parsed = providerProfileInput.safeParse(isNode(item) ? item.toJS(document) : item)
+    const parsed = providerProfileInput.safeParse(toValue(source, item))
     if (parsed.success) return [{ input: parsed.data, place: placeOf(source, ['providers', at]) }]
     for (const issue of parsed.error.issues) {
       const inside = issue.path.map((part) => (typeof part === 'number' ? part : String(part)))
@@ -71,6 +82,15 @@ function toProfiles(source: Source): readonly WantedProfile[] {
   refuse(faults)
   refuse(findRepeated(profiles))
   return profiles
+}
+
+function toValue({ document, path }: Source, item: unknown): unknown {
+  try {
+    return isNode(item) ? item.toJS(document) : item
+  } catch (error) {
+    // what is left is a bomb of aliases
+    throw new CliError(`${path}: there are too many aliases`, { cause: error })
+  }
 }
 
 function findRepeated(profiles: readonly WantedProfile[]): readonly string[] {
