@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { timestamp } from './primitives.ts'
+import { recordId, timestamp } from './primitives.ts'
 
 // No schema in this package has a field for a refresh token or a client secret (V5): the serializers drop what a schema does not name.
 
@@ -20,6 +20,7 @@ export const oauthCredentialPayload = z
     ...oauthCredentials,
     expires_in: z.int().nullable().describe('Seconds left when the answer was made'),
     provider: z.string(),
+    provider_id: recordId.describe('Of the profile: a name may be given to another one later'),
   })
   .meta({ id: 'OAuthCredentialPayload' })
 
@@ -41,6 +42,7 @@ export const staticCredentialPayload = z
     strategy: credentialStrategy,
     credentials: z.record(z.string(), credentialValue),
     provider: z.string(),
+    provider_id: recordId.describe('Of the profile: a name may be given to another one later'),
   })
   .meta({ id: 'StaticCredentialPayload' })
 

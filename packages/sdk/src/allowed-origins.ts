@@ -1,6 +1,7 @@
 import type { Provider } from './types.ts'
 
-export type AllowOrigins = (provider: string) => Promise<ReadonlySet<string>>
+/** @param providerId - of the profile that the connection is of: its name may be given to another one by now */
+export type AllowOrigins = (providerId: string) => Promise<ReadonlySet<string>>
 
 /**
  * Where a credential may be sent. An agent acts on texts that others wrote; that one of them says "fetch https://…" must
@@ -18,8 +19,8 @@ export function allowOrigins(
     return async () => origins
   }
   let known: Promise<ReadonlySet<string>> | undefined
-  return async (provider) => {
-    const asked = (known ??= originsOfProfile(provider, list))
+  return async (providerId) => {
+    const asked = (known ??= originsOfProfile(providerId, list))
     const forget = (): void => {
       if (known === asked) known = undefined
     }
@@ -33,8 +34,8 @@ export function allowOrigins(
   }
 }
 
-async function originsOfProfile(name: string, list: () => Promise<readonly Provider[]>): Promise<ReadonlySet<string>> {
-  const apiBaseUrl = (await list()).find((provider) => provider.name === name)?.apiBaseUrl
+async function originsOfProfile(id: string, list: () => Promise<readonly Provider[]>): Promise<ReadonlySet<string>> {
+  const apiBaseUrl = (await list()).find((provider) => provider.id === id)?.apiBaseUrl
   return new Set(apiBaseUrl === undefined || apiBaseUrl === null ? [] : [originOf(apiBaseUrl)])
 }
 

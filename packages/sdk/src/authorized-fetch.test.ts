@@ -7,6 +7,7 @@ import {
   errorBody,
   id,
   metadataBody,
+  providerId,
   oauthBody,
   type ScriptedAnswer,
   type ScriptedNexus,
@@ -23,6 +24,7 @@ const queryBody = (value: string) => ({
   strategy: { type: 'query_param', config: { param_name: 'key' } },
   credentials: { api_key: value },
   provider: 'acme',
+  provider_id: providerId,
 })
 
 /** A Gateway with the first credential, an API that accepts it, and a fetch between them. */
@@ -239,11 +241,12 @@ describe('the credential goes nowhere else', () => {
   })
 
   test.each([
-    ['has no api_base_url', metadataBody(null)],
-    ['is gone', { oauth2: {} }],
+    ['has no api_base_url', () => metadataBody(null)],
+    ['is gone', () => ({ oauth2: {} })],
+    ['is gone, and another one has its name', (url: string) => metadataBody(url, `${providerId.slice(0, -1)}f`)],
   ])('and nowhere while nobody has said where: the profile %s', async (_, metadata) => {
     await using scene = await startScene(staticBody('k'), key('k'))
-    scene.nexus.answer('/v1/providers/metadata', { body: metadata })
+    scene.nexus.answer('/v1/providers/metadata', { body: metadata(scene.api.url) })
     await expect(scene.authorized(scene.api.url)).rejects.toThrow(/allowedOrigins/)
     expect(scene.api.requests).toEqual([])
     scene.nexus.answer('/v1/providers/metadata', { body: metadataBody(scene.api.url) })
@@ -298,7 +301,12 @@ describe('a redirect', () => {
   test('is signed anew', async () => {
     const aws = { kind: 'aws', accessKey: 'a', secretKey: 's', service: 'x', region: 'us-east-1' } as const
     const strategy = { type: 'aws_sigv4', config: { service: 'x' } }
-    const body = { strategy, credentials: { access_key: 'a', secret_key: 's' }, provider: 'acme' }
+    const body = {
+      strategy,
+      credentials: { access_key: 'a', secret_key: 's' },
+      provider: 'acme',
+      provider_id: providerId,
+    }
     await using scene = await startScene(body, aws)
     redirectTo(scene.api, '/old', 307, '/new')
     expect((await scene.authorized(`${scene.api.url}/old`, { method: 'POST', body: 'b' })).status).toBe(200)

@@ -11,7 +11,7 @@ export type AuthorizedFetch = (input: string | URL | Request, init?: RequestInit
 export type AuthorizedFetchDeps = {
   readonly cache: CredentialCache
   /** Where this credential may be sent, from what is known of its provider. @throws NexusError */
-  readonly allowedOrigins: (provider: string) => Promise<ReadonlySet<string>>
+  readonly allowedOrigins: (providerId: string) => Promise<ReadonlySet<string>>
   readonly fetch: Fetch
 }
 
@@ -31,7 +31,7 @@ export function createAuthorizedFetch(deps: AuthorizedFetchDeps): AuthorizedFetc
     // each sending takes the body of its request, so a second one is made from what the caller gave
     const drafts = canRepeat ? (): Request => new Request(input, init) : undefined
     const held = await deps.cache.get(draft.signal)
-    const allowed = await deps.allowedOrigins(held.credential.provider)
+    const allowed = await deps.allowedOrigins(held.credential.providerId)
     assertAllowed(draft.url, allowed)
 
     const response = await sendAndFollow(deps, { draft, drafts, allowed, held })

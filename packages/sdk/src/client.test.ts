@@ -6,6 +6,7 @@ import {
   errorBody,
   id,
   metadataBody,
+  providerId,
   oauthBody,
   requestedBody,
   startScriptedNexus,
@@ -122,6 +123,7 @@ test('getToken gives an OAuth token', async () => {
   expect(credential).toEqual({
     strategy: { type: 'oauth2' },
     provider: 'acme',
+    providerId,
     credentials: { ...body.credentials, extra: { realmId: '7' } },
     accessToken: 'at',
     expiresIn: 3600,
@@ -136,6 +138,7 @@ test('getToken gives a static credential by the names of its schema', async () =
   expect(credential).toEqual({
     strategy: { type: 'header', config: { header_name: 'X-Key' } },
     provider: 'acme',
+    providerId,
     credentials: { api_key: 'k' },
   })
 })

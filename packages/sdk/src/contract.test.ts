@@ -70,7 +70,7 @@ test('an OAuth token has the fields of the contract', () => {
 })
 
 test('a static credential has the fields and the strategies of the contract', () => {
-  expectTypeOf<keyof StaticCredentialPayload>().toEqualTypeOf<
+  expectTypeOf<CamelKeys<StaticCredentialPayload>>().toEqualTypeOf<
     Exclude<keyof StaticCredential, 'accessToken' | 'expiresIn'>
   >()
   expectTypeOf<StaticCredentialPayload['credentials']>().toExtend<StaticCredential['credentials']>()

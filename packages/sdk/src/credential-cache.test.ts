@@ -6,6 +6,7 @@ import type { Credential } from './types.ts'
 const token = (accessToken: string): Credential => ({
   strategy: { type: 'oauth2' },
   provider: 'acme',
+  providerId: '0198a1b2-0000-7000-8000-00000000000a',
   credentials: { access_token: accessToken, token_type: 'Bearer', expires_at: null },
   accessToken,
   expiresIn: 600,

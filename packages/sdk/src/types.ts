@@ -83,7 +83,9 @@ export type Provider = {
 
 export type OAuthCredential = {
   readonly strategy: OAuth2Strategy
+  /** The name of its profile, which may be another profile's by now; `providerId` stays. */
   readonly provider: string
+  readonly providerId: string
   readonly credentials: {
     readonly access_token: string
     readonly token_type: string
@@ -102,7 +104,9 @@ export type OAuthCredential = {
 
 export type StaticCredential = {
   readonly strategy: StaticStrategy
+  /** The name of its profile, which may be another profile's by now; `providerId` stays. */
   readonly provider: string
+  readonly providerId: string
   /** By the names of the profile's schema. */
   readonly credentials: Readonly<Record<string, unknown>>
   readonly accessToken?: undefined

@@ -105,10 +105,10 @@ export function readCredential(answer: Answer): Credential {
   const strategy = objectOf(answer, 'strategy')
   const type = oneOfTexts(strategy, 'type', strategyTypes)
   const fields = objectOf(answer, 'credentials')
-  const provider = textOf(answer, 'provider')
+  const profile = { provider: textOf(answer, 'provider'), providerId: textOf(answer, 'provider_id') }
   if (type !== 'oauth2') {
     const config = strategy.body['config'] === undefined ? {} : objectOf(strategy, 'config').body
-    return { strategy: asStaticStrategy({ type, config }), provider, credentials: fields.body }
+    return { strategy: asStaticStrategy({ type, config }), ...profile, credentials: fields.body }
   }
   const accessToken = textOf(fields, 'access_token')
   const { expires_in: expiresIn } = answer.body
@@ -120,7 +120,7 @@ export function readCredential(answer: Answer): Credential {
   }
   return {
     strategy: { type },
-    provider,
+    ...profile,
     credentials,
     accessToken,
     expiresIn: typeof expiresIn === 'number' ? expiresIn : null,

@@ -72,6 +72,7 @@ export function createTestClient(options: NexusClientOptions, timing: Timing = c
 }
 
 export const id = '0198a1b2-0000-7000-8000-000000000001'
+export const providerId = '0198a1b2-0000-7000-8000-000000000002'
 
 export const errorBody = (code: string, details?: Readonly<Record<string, unknown>>) => ({
   code,
@@ -82,13 +83,21 @@ export const errorBody = (code: string, details?: Readonly<Record<string, unknow
 
 export const oauthBody = (token: string, expiresIn: number | null = 3600) => {
   const credentials = { access_token: token, token_type: 'Bearer', scope: 'read', expires_at: null }
-  return { strategy: { type: 'oauth2' }, credentials, ...credentials, expires_in: expiresIn, provider: 'acme' }
+  return {
+    strategy: { type: 'oauth2' },
+    credentials,
+    ...credentials,
+    expires_in: expiresIn,
+    provider: 'acme',
+    provider_id: providerId,
+  }
 }
 
 export const staticBody = (key: string, config: Readonly<Record<string, string>> = { header_name: 'X-Key' }) => ({
   strategy: { type: 'header', config },
   credentials: { api_key: key },
   provider: 'acme',
+  provider_id: providerId,
 })
 
 export const requestedBody = {
@@ -96,15 +105,15 @@ export const requestedBody = {
   connection_id: id,
   state: 'state.signature',
   scopes: ['read'],
-  provider_id: '0198a1b2-0000-7000-8000-000000000002',
+  provider_id: providerId,
   expires_at: '2026-11-22T10:00:00.000Z',
   something_new: 1,
 }
 
-export const metadataBody = (apiBaseUrl: string | null) => ({
+export const metadataBody = (apiBaseUrl: string | null, profileId = providerId) => ({
   oauth2: {
     acme: {
-      id: requestedBody.provider_id,
+      id: profileId,
       api_base_url: apiBaseUrl,
       user_info_endpoint: null,
       scopes: ['read'],

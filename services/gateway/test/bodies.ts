@@ -33,6 +33,7 @@ export const payloadBody = {
   ...credentials,
   expires_in: 3540,
   provider: 'google',
+  provider_id: id,
 }
 
 export const requestedBody = (state: string) => ({

@@ -6,7 +6,7 @@ import type { ReadableToken } from './token-store.ts'
 
 type PayloadFacts = Pick<
   ReadableToken,
-  'expiresAt' | 'secondsLeft' | 'exposesIdToken' | 'providerName' | 'staticSettings'
+  'expiresAt' | 'secondsLeft' | 'exposesIdToken' | 'providerId' | 'providerName' | 'staticSettings'
 >
 
 /**
@@ -14,11 +14,11 @@ type PayloadFacts = Pick<
  * @throws AppError `internal` where the profile and what is stored are not of one kind
  */
 export function toCredentialPayload(credentials: CredentialSet, facts: PayloadFacts): CredentialPayload {
-  const { staticSettings, providerName: provider } = facts
+  const { staticSettings, providerName: provider, providerId } = facts
   if (credentials.kind === undefined) return toOAuthPayload(credentials, facts)
   if (staticSettings === null) throw new AppError('internal', 'The profile does not say how its credentials are used.')
   const strategy = buildStrategy(staticSettings.auth_type, staticSettings.params)
-  return { strategy, credentials: { ...credentials.values }, provider }
+  return { strategy, credentials: { ...credentials.values }, provider, provider_id: providerId }
 }
 
 function toOAuthPayload(credentials: OAuthCredentials, row: PayloadFacts): OAuthCredentialPayload {
@@ -36,5 +36,6 @@ function toOAuthPayload(credentials: OAuthCredentials, row: PayloadFacts): OAuth
     ...fields,
     expires_in: row.secondsLeft === null ? null : Math.max(0, Math.floor(row.secondsLeft)),
     provider: row.providerName,
+    provider_id: row.providerId,
   }
 }
