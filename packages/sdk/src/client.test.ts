@@ -88,7 +88,7 @@ test('reconnect asks for a link of the same connection', async () => {
   expect(headerOf(nexus.requests[1], 'idempotency-key')).toBeDefined()
 })
 
-test('completeConnection shows the admin key and is sent once, whatever happens', async () => {
+test('completeConnection shows the token of the app and is sent once, whatever happens', async () => {
   await using nexus = await startScriptedNexus()
   const away = { status: 503, headers: { 'retry-after': '1' }, body: errorBody('unavailable') }
   nexus.answer(
@@ -97,8 +97,8 @@ test('completeConnection shows the admin key and is sent once, whatever happens'
     away,
     (response) => response.destroy(),
   )
-  const client = createTestClient({ baseUrl: nexus.url })
-  const completion = { connectionId: id, completionCode: 'code', userId: 'u-1', adminKey: 'admin-key' }
+  const client = createTestClient({ baseUrl: nexus.url, token: 'sk-app' })
+  const completion = { connectionId: id, completionCode: 'code', userId: 'u-1' }
   expect(await client.completeConnection(completion)).toEqual({ connectionId: id, status: 'active', provider: 'acme' })
   await expect(client.completeConnection(completion)).rejects.toMatchObject({
     code: 'unavailable',
@@ -107,7 +107,8 @@ test('completeConnection shows the admin key and is sent once, whatever happens'
   await expect(client.completeConnection(completion)).rejects.toMatchObject({ code: 'network_error' })
 
   expect(nexus.requests).toHaveLength(3)
-  expect(headerOf(nexus.requests[0], 'x-api-key')).toBe('admin-key')
+  expect(headerOf(nexus.requests[0], 'authorization')).toBe('Bearer sk-app')
+  expect(headerOf(nexus.requests[0], 'x-api-key')).toBeUndefined()
   expect(JSON.parse(String(nexus.requests[0]?.body))).toEqual({
     connection_id: id,
     completion_code: 'code',

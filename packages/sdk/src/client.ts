@@ -44,7 +44,6 @@ export type Completion = {
   readonly completionCode: string
   /** Who is signed in at your app now: it must be whom the connection was asked for. */
   readonly userId: string
-  readonly adminKey: string
 }
 
 export type AuthorizedFetchOptions = {
@@ -148,14 +147,11 @@ async function complete(
   completion: Completion,
   options: CallOptions | undefined,
 ): Promise<CompletedConnection> {
-  const { connectionId, completionCode, userId, adminKey } = completion
-  // mostly a variable of the environment that is not set: said before the sixty seconds are over
-  if (typeof adminKey !== 'string' || adminKey === '') throw new TypeError('adminKey is missing')
+  const { connectionId, completionCode, userId } = completion
   const body = { connection_id: connectionId, completion_code: completionCode, user_id: userId }
-  const headers = { 'x-api-key': adminKey }
   const path = 'v1/complete-connection'
   return readCompleted(
-    await call({ method: 'POST', path, body, headers, repeat: 'never', patience: 'completion', ...signalOf(options) }),
+    await call({ method: 'POST', path, body, repeat: 'never', patience: 'completion', ...signalOf(options) }),
   )
 }
 

@@ -117,7 +117,6 @@ const refused: readonly (readonly [name: string, profile: Fields, field: string]
   ['a number that is a password', withPort({ format: 'password' }), portAt('.format')],
   ['a text with a smallest value', withKey({ minimum: 1 }), keyAt('.minimum')],
   ['a pattern that browsers cannot read', withKey({ pattern: '(?i)^sk_' }), keyAt('.pattern')],
-  ['an example longer than its field', withKey({ maxLength: 4, examples: ['abcde'] }), keyAt('.examples')],
   [
     'a session token that is a number',
     {
@@ -134,11 +133,6 @@ const refused: readonly (readonly [name: string, profile: Fields, field: string]
     at('.properties.session_token.type'),
   ],
   ['a secret that a form would show, as a choice', withKey({ enum: ['ab', 'cd'] }), keyAt('')],
-  [
-    'an example that does not fit',
-    withSchema({ api_key: key, port: { type: 'integer', examples: [443, 'https'] } }),
-    at('.properties.port.examples'),
-  ],
   ['a pattern that takes too long', withKey({ pattern: '(?:(?:.?a?){30}){33}'.repeat(23) }), keyAt('.pattern')],
   ['a trial without which nothing is kept, nowhere', { auth_type: 'header', verify: 'required' }, 'verify'],
   [

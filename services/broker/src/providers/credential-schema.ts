@@ -4,7 +4,7 @@ import { createBoundedMap } from '../oauth/bounded-map.ts'
 import { type CredentialField, toCredentialField } from './credential-field.ts'
 import { linearRegExp, longestValue } from './credential-pattern.ts'
 import type { CredentialSchema, StaticProvider } from './provider.ts'
-import { type CredentialSchemaFault, type SchemaProperty, findSchemaFault, propertiesOf } from './schema-rules.ts'
+import { type CredentialSchemaFault, findSchemaFault, propertiesOf } from './schema-rules.ts'
 import { secretFieldsOf } from './static-strategy.ts'
 
 export type { CredentialField } from './credential-field.ts'
@@ -78,9 +78,7 @@ export function compileCredentialSchema(document: CredentialSchema, strategy: Cr
   const fields = Object.entries(properties).map(([name, property]) =>
     toCredentialField(name, property, { isRequired: required.has(name), isUsedAsSecret: secret.has(name) }),
   )
-  const fault = fields
-    .map((field) => findMisfit(validate, field, properties[field.name]))
-    .find((one) => one !== undefined)
+  const fault = fields.map((field) => findMisfit(validate, field)).find((one) => one !== undefined)
   if (fault !== undefined) return { kind: 'refused', fault }
   return { kind: 'compiled', schema: { fields, check: (values) => checkValues(validate, fields, values) } }
 }
@@ -91,20 +89,13 @@ function toSchemaFault({ instancePath, message }: ErrorObject): CredentialSchema
 }
 
 /** What its own schema would refuse: nobody could fill it in; and what a form would show of a secret. */
-function findMisfit(
-  validate: ValidateFunction,
-  field: CredentialField,
-  { examples }: SchemaProperty = {},
-): CredentialSchemaFault | undefined {
+function findMisfit(validate: ValidateFunction, field: CredentialField): CredentialSchemaFault | undefined {
   const place = `.properties.${field.name}`
   if (field.isSecret && field.initial !== undefined) {
     return { place: `${place}.default`, problem: 'is not for a secret: everybody would see it' }
   }
   if (field.initial !== undefined && !fits(validate, field, field.initial)) {
     return { place: `${place}.default`, problem: 'does not fit its own field' }
-  }
-  if (Array.isArray(examples) && !examples.every((example) => fits(validate, field, example))) {
-    return { place: `${place}.examples`, problem: 'must fit their own field' }
   }
   const choice = field.options?.findIndex(({ value }) => !fits(validate, field, value)) ?? -1
   if (choice >= 0) return { place, problem: `does not accept its choice number ${choice + 1}` }

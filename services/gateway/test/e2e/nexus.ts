@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import type { ConnectionRequested, Disconnected } from '@nexus/contracts'
 import { type TestDatabase, freePort, spawnService } from '@nexus/testing'
@@ -31,6 +31,7 @@ export async function startNexus(database: Pick<TestDatabase, 'url'>, env: Reado
     STATE_KEY: randomBytes(32).toString('base64'),
     REQUIRE_BEARER: 'false',
     LOG_LEVEL: 'trace',
+    NEXUS_RATE_LIMIT_ANONYMOUS: '0',
     ...env,
   }
   const broker = resources.use(
@@ -58,12 +59,12 @@ export async function startNexus(database: Pick<TestDatabase, 'url'>, env: Reado
       ready: { path: '/health/ready' },
     }),
   )
+  const mintToken = (permissions: string) => mintAt(broker.url, adminKey, permissions)
+  const appToken = await mintToken('c')
   const owned = resources.move()
   return {
     broker,
     gateway,
-    /** What the servers of apps show. */
-    adminKey,
     async registerProfile(profile: Readonly<Record<string, unknown>>): Promise<{ id: string; redirect_uri: string }> {
       const headers = { 'x-api-key': adminKey }
       const answer = await callJson<{ id: string; redirect_uri: string }>(`${broker.url}/providers`, {
@@ -76,11 +77,14 @@ export async function startNexus(database: Pick<TestDatabase, 'url'>, env: Reado
     /** A call of an agent: GET without a body, POST with one. */
     call: <Body = unknown>(path: string, body?: unknown) =>
       callJson<Body>(`${gatewayUrl}${path}`, body === undefined ? {} : { body }),
-    /** A call of an app's server, which holds the admin key. */
+    mintToken,
+    /** What the servers of apps show. */
+    appToken,
+    /** A call of an app's server. */
     complete: (body: unknown) =>
       callJson<{ code?: string; details?: { status?: string } }>(`${gatewayUrl}/v1/complete-connection`, {
         body,
-        headers: { 'x-api-key': adminKey },
+        headers: { authorization: `Bearer ${appToken}` },
       }),
     disconnect: (connectionId: string) =>
       callJson<Disconnected>(`${gatewayUrl}/v1/connections/${connectionId}`, { method: 'DELETE' }),
@@ -92,6 +96,16 @@ export async function startNexus(database: Pick<TestDatabase, 'url'>, env: Reado
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
+}
+
+/** In root, as an operator mints it. */
+async function mintAt(brokerUrl: string, adminKey: string, permissions: string): Promise<string> {
+  const answer = await callJson<{ token: string }>(`${brokerUrl}/agent-tokens`, {
+    body: { name: randomUUID(), zones: [{ zone: 'root', permissions }] },
+    headers: { 'x-api-key': adminKey },
+  })
+  if (answer.status !== 201) throw new Error(`no token: ${JSON.stringify(answer.body)}`)
+  return answer.body.token
 }
 
 type Called = {

@@ -191,8 +191,9 @@ describe("completion: 'app'", () => {
     await nexus.registerProfile({ name: 'sdk-completed', auth_type: 'api_key' })
     const { connectionId, code } = await bringBack(client, 'sdk-completed')
     expect(await client.checkConnection(connectionId)).toMatchObject({ status: 'pending' })
-    const completion = { connectionId, completionCode: code, userId: fromUser.userId, adminKey: nexus.adminKey }
-    const completed = await client.completeConnection(completion)
+    const completion = { connectionId, completionCode: code, userId: fromUser.userId }
+    const server = createNexusClient({ baseUrl: nexus.gateway.url, token: nexus.appToken })
+    const completed = await server.completeConnection(completion)
     expect(completed).toEqual({ connectionId, status: 'active', provider: 'sdk-completed' })
     expect(await client.getToken(connectionId)).toMatchObject({ credentials: { api_key: 'k' } })
   })
@@ -200,8 +201,12 @@ describe("completion: 'app'", () => {
   test('somebody else came back: it is refused, and nothing is connected', async ({ nexus, client }) => {
     await nexus.registerProfile({ name: 'sdk-fixated', auth_type: 'api_key' })
     const { connectionId, code } = await bringBack(client, 'sdk-fixated')
-    const completion = { connectionId, completionCode: code, userId: 'user-2', adminKey: nexus.adminKey }
-    await expect(client.completeConnection(completion)).rejects.toMatchObject({ code: 'completion_refused' })
+    const completion = { connectionId, completionCode: code, userId: 'user-2' }
+    await expect(client.completeConnection(completion), 'an agent').rejects.toMatchObject({
+      code: 'insufficient_permission',
+    })
+    const server = createNexusClient({ baseUrl: nexus.gateway.url, token: nexus.appToken })
+    await expect(server.completeConnection(completion)).rejects.toMatchObject({ code: 'completion_refused' })
     await expect(client.waitForActive(connectionId)).rejects.toMatchObject({ code: 'connection_failed' })
   })
 })
