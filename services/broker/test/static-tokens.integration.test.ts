@@ -26,7 +26,12 @@ test('[V5] an agent gets the strategy and the credentials, and nothing else', as
   const token = await readToken(broker, id)
   expect(token.status).toBe(200)
   expect(token.headers.get('cache-control')).toBe('no-store')
-  expect(token.body).toEqual({ strategy, credentials: { api_key: goodKey }, provider: name })
+  expect(token.body).toEqual({
+    strategy,
+    credentials: { api_key: goodKey },
+    provider: name,
+    provider_id: expect.any(String),
+  })
 })
 
 test('[A1] [A2] each release is in the audit', async ({ broker }) => {
