@@ -1,6 +1,7 @@
 import { AppError } from '@nexus/service'
 import type { Queryable } from '../db/database.ts'
 import { type Agent, insufficientPermission } from './agent.ts'
+import { holdChanges } from './identity-store.ts'
 import * as store from './store.ts'
 
 /** Who manages tokens and zones: this installation's operator, an administrator, or who holds `x` somewhere. */
@@ -26,12 +27,22 @@ export function managerOf(agent: Agent, isOperator: boolean): Manager {
 const operatorAuthority: Authority = { isAdmin: true, isOperator: true, zones: new Map(), secondsLeft: undefined }
 
 /**
- * Reads what a manager may do now, not what some Broker remembers of it, and holds it until the transaction ends.
- * @throws AppError `invalid_token` where it was revoked or has expired; `insufficient_permission` without any `x`
+ * What a manager may do, which stays so until the transaction ends: what it makes is not made after its end. It comes before
+ * any lock on a zone, so that whoever mints in one and whoever removes it wait for each other in one order.
+ * @throws AppError as `readAuthority`
  */
 export async function holdAuthority(transaction: Queryable, manager: Manager): Promise<Authority> {
+  await holdChanges(transaction)
+  return readAuthority(transaction, manager)
+}
+
+/**
+ * Reads what a manager may do now, not what some Broker remembers of it.
+ * @throws AppError `invalid_token` where it was revoked or has expired; `insufficient_permission` without any `x`
+ */
+export async function readAuthority(database: Queryable, manager: Manager): Promise<Authority> {
   if (manager.kind === 'operator') return operatorAuthority
-  const held = await store.selectAuthorityForShare(transaction, manager.keyId)
+  const held = await store.selectAuthority(database, manager.keyId)
   if (held === undefined) throw new AppError('invalid_token', 'The agent token is not valid.')
   const zones = new Map(held.zones.map(({ zone, permissions }) => [zone, permissions]))
   const authority = { isAdmin: held.isAdmin, isOperator: false, zones, secondsLeft: held.secondsLeft ?? undefined }

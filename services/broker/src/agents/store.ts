@@ -164,15 +164,14 @@ export type Authority = {
   readonly zones: readonly Grant[]
 }
 
-/** What a living token may do now. It stays as it is until the transaction ends: what it makes is not made after its end. */
-export async function selectAuthorityForShare(transaction: Queryable, keyId: string): Promise<Authority | undefined> {
-  const [row] = await transaction.query<Authority>(sql`
+/** What a living token may do now. */
+export async function selectAuthority(database: Queryable, keyId: string): Promise<Authority | undefined> {
+  const [row] = await database.query<Authority>(sql`
     select a.is_admin as "isAdmin", extract(epoch from a.expires_at - now())::float8 as "secondsLeft",
            coalesce((select json_agg(json_build_object('zone', z.zone, 'permissions', z.permissions))
                        from agent_token_zones z where z.token_id = a.id), '[]') as "zones"
       from agent_tokens a
-     where a.id = ${keyId}::uuid and a.revoked_at is null and (a.expires_at is null or a.expires_at > now())
-       for share of a`)
+     where a.id = ${keyId}::uuid and a.revoked_at is null and (a.expires_at is null or a.expires_at > now())`)
   return row
 }
 
