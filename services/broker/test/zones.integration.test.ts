@@ -146,6 +146,21 @@ test('[R2] a link for a reconnect that was out when its zone went connects nothi
   expect((await admin.get(`/connections/${id}/token`)).status).toBe(409)
 })
 
+test('whoever is given the name of a removed zone learns nothing of the tokens that were for it', async ({
+  broker,
+}) => {
+  const { zone, token } = await openTeam(broker)
+  await remove(broker, zone)
+  expect((await broker.post('/zones', { name: zone })).status).toBe(201)
+  const newcomer = await mintToken(broker, { zones: [grant(zone, 'rwx')] })
+  const { body } = await asAgent(broker, newcomer).get<{ tokens: { key_id: string }[] }>(
+    '/agent-tokens?show_revoked=true',
+  )
+  expect(body.tokens.map(({ key_id }) => key_id)).toEqual([(await findToken(broker, newcomer)).key_id])
+  expect((await asAgent(broker, newcomer).get('/hub/status')).body).toMatchObject({ tokens: { active: 1, revoked: 0 } })
+  expect(await findToken(broker, token), 'operators still find it').toMatchObject({ zone })
+})
+
 test('[R2] nothing is made in a zone that is being removed', async ({ broker }) => {
   const faults: string[] = []
   for (let round = 0; round < 10; round++) {

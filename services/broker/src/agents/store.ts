@@ -158,6 +158,11 @@ export async function deleteGrantsOfZone(transaction: Queryable, zone: string, s
     update agent_tokens a set changed_seq = ${seq}::bigint from taken where a.id = taken.token_id`)
 }
 
+/** What revoked tokens kept of it. */
+export async function deleteRecordsOfZone(transaction: Queryable, zone: string): Promise<void> {
+  await transaction.query(sql`delete from agent_token_zones where zone = ${zone}::text`)
+}
+
 export type Authority = {
   readonly isAdmin: boolean
   readonly secondsLeft: number | null
