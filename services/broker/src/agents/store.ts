@@ -165,6 +165,8 @@ export async function deleteRecordsOfZone(transaction: Queryable, zone: string):
 
 export type Authority = {
   readonly isAdmin: boolean
+  /** null: it does not expire. */
+  readonly expiresAt: Date | null
   readonly secondsLeft: number | null
   readonly zones: readonly Grant[]
 }
@@ -172,7 +174,7 @@ export type Authority = {
 /** What a living token may do now. */
 export async function selectAuthority(database: Queryable, keyId: string): Promise<Authority | undefined> {
   const [row] = await database.query<Authority>(sql`
-    select a.is_admin as "isAdmin", extract(epoch from a.expires_at - now())::float8 as "secondsLeft",
+    select a.is_admin as "isAdmin", a.expires_at as "expiresAt", extract(epoch from a.expires_at - now())::float8 as "secondsLeft",
            coalesce((select json_agg(json_build_object('zone', z.zone, 'permissions', z.permissions))
                        from agent_token_zones z where z.token_id = a.id), '[]') as "zones"
       from agent_tokens a
