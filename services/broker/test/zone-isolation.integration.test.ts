@@ -147,6 +147,28 @@ test('[C4] an Idempotency-Key of one agent says nothing to another, even for the
   expect(again.body.connection_id).toBe(mine.body.connection_id)
 })
 
+test('[C4] an Idempotency-Key leads back to no zone that its token has lost', async ({
+  teams: { broker, mine, yours },
+}) => {
+  const provider = await openProvider(broker)
+  const token = await mintToken(broker, { zones: [{ zone: mine.zone, permissions: 'rw' }] })
+  const { key_id } = await findToken(broker, token)
+  const ask = () =>
+    asAgent(broker, token).post<{ connection_id: string }>(
+      '/auth/consent-spec',
+      { workspace_id: 'user-1', provider_name: provider.name },
+      { headers: { 'idempotency-key': 'once' } },
+    )
+  const first = await ask()
+  expect((await ask()).body.connection_id).toBe(first.body.connection_id)
+  const zones = `/agent-tokens/${key_id}/zones`
+  expect((await broker.send('PUT', `${zones}/${yours.zone}`, { body: { permissions: 'rw' } })).status).toBe(200)
+  expect((await broker.send('DELETE', `${zones}/${mine.zone}`)).status).toBe(200)
+  const seen = () => asAgent(broker, token).get(`/connections/${first.body.connection_id}`)
+  await expect.poll(async () => (await seen()).status, { timeout: 2_000 }).toBe(404)
+  expect(await ask()).toMatchObject({ status: 422, body: { code: 'idempotency_mismatch' } })
+})
+
 test('[C4] zones that are not its own are neither listed nor counted', async ({ teams }) => {
   await connectBoth(teams)
   const { mine, yours } = teams
