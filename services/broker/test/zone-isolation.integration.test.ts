@@ -254,13 +254,21 @@ test('an administrator sees all zones, and creates in root unless it names anoth
 })
 
 test('the Gateway is told whose token it forwarded, whatever became of the request', async ({ teams }) => {
-  const { broker, mine } = teams
+  const { broker, mine, yours } = teams
   const token = await mintToken(broker, { zones: [{ zone: mine.zone, permissions: 'r' }], owner: 'Ada & Söhne; x=y' })
   const { key_id } = await findToken(broker, token)
   const told = `key_id=${key_id}; tier=authenticated; owner=Ada%20%26%20S%C3%B6hne%3B%20x%3Dy; zone=${mine.zone}`
   const agent = asAgent(broker, token)
   for (const path of ['/connections', `/connections/${nowhere}`, '/agent-tokens', '/connections?limit=0']) {
     expect((await agent.get(path)).headers.get('x-nexus-identity'), path).toBe(told)
+  }
+  // a record of the request is not to name a zone that it has nothing to do with
+  for (const [named, zone] of [
+    [mine.zone, `; zone=${mine.zone}`],
+    [yours.zone, ''],
+  ] as const) {
+    const { headers } = await asAgent(broker, token, named).get('/connections')
+    expect(headers.get('x-nexus-identity')).toBe(told.replace(/; zone=.*$/, zone))
   }
   const admin = await asAgent(broker, await mintToken(broker, { is_admin: true })).get('/connections')
   expect(admin.headers.get('x-nexus-identity')).toMatch(/; tier=admin; owner=test-[0-9a-f-]+$/)
