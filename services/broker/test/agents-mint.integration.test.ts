@@ -165,6 +165,25 @@ test('an x holder sees, changes and revokes tokens all of whose zones are its ow
   expect((await findToken(broker, mine.token)).revoked_at).toBeNull()
 })
 
+test('[A3] whoever ends gives nothing more to a token that does not', async ({ broker }) => {
+  const { zone } = await openTeam(broker)
+  const maker = asAgent(broker, await mintToken(broker, { zones: [grant(zone, 'rwx')], expires_in: 3600 }))
+  const put = async (token: string, permissions: string) => {
+    const { key_id } = await findToken(broker, token)
+    return maker.send('PUT', `/agent-tokens/${key_id}/zones/${zone}`, { body: { permissions } })
+  }
+  const lasting = await mintToken(broker, { zones: [grant(zone, 'rw')] })
+  expect(await put(lasting, 'rwx')).toMatchObject({
+    status: 403,
+    body: { code: 'insufficient_permission', details: { needed: 'x' } },
+  })
+  expect((await put(lasting, 'r')).status, 'less is no gift').toBe(200)
+  expect((await put(lasting, 'r')).status, 'nor is what it has').toBe(200)
+  expect((await put(lasting, 'rw')).status).toBe(403)
+  const own = await mint(maker, { zones: [grant(zone, 'r')] })
+  expect((await put(own.body.token, 'rwx')).status, 'it ends with its maker').toBe(200)
+})
+
 test('zones of a token are added, changed and taken away, but for the last one', async ({ broker }) => {
   const [one, two] = [await openTeam(broker), await openTeam(broker)]
   const token = await mintToken(broker, { zones: [grant(one.zone, 'r')] })

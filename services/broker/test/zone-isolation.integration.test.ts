@@ -147,6 +147,28 @@ test('[C4] an Idempotency-Key of one agent says nothing to another, even for the
   expect(again.body.connection_id).toBe(mine.body.connection_id)
 })
 
+test('[C4] an Idempotency-Key leads back to no zone that its token has lost', async ({
+  teams: { broker, mine, yours },
+}) => {
+  const provider = await openProvider(broker)
+  const token = await mintToken(broker, { zones: [{ zone: mine.zone, permissions: 'rw' }] })
+  const { key_id } = await findToken(broker, token)
+  const ask = () =>
+    asAgent(broker, token).post<{ connection_id: string }>(
+      '/auth/consent-spec',
+      { workspace_id: 'user-1', provider_name: provider.name },
+      { headers: { 'idempotency-key': 'once' } },
+    )
+  const first = await ask()
+  expect((await ask()).body.connection_id).toBe(first.body.connection_id)
+  const zones = `/agent-tokens/${key_id}/zones`
+  expect((await broker.send('PUT', `${zones}/${yours.zone}`, { body: { permissions: 'rw' } })).status).toBe(200)
+  expect((await broker.send('DELETE', `${zones}/${mine.zone}`)).status).toBe(200)
+  const seen = () => asAgent(broker, token).get(`/connections/${first.body.connection_id}`)
+  await expect.poll(async () => (await seen()).status, { timeout: 2_000 }).toBe(404)
+  expect(await ask()).toMatchObject({ status: 422, body: { code: 'idempotency_mismatch' } })
+})
+
 test('[C4] zones that are not its own are neither listed nor counted', async ({ teams }) => {
   await connectBoth(teams)
   const { mine, yours } = teams
@@ -232,13 +254,21 @@ test('an administrator sees all zones, and creates in root unless it names anoth
 })
 
 test('the Gateway is told whose token it forwarded, whatever became of the request', async ({ teams }) => {
-  const { broker, mine } = teams
+  const { broker, mine, yours } = teams
   const token = await mintToken(broker, { zones: [{ zone: mine.zone, permissions: 'r' }], owner: 'Ada & Söhne; x=y' })
   const { key_id } = await findToken(broker, token)
   const told = `key_id=${key_id}; tier=authenticated; owner=Ada%20%26%20S%C3%B6hne%3B%20x%3Dy; zone=${mine.zone}`
   const agent = asAgent(broker, token)
   for (const path of ['/connections', `/connections/${nowhere}`, '/agent-tokens', '/connections?limit=0']) {
     expect((await agent.get(path)).headers.get('x-nexus-identity'), path).toBe(told)
+  }
+  // a record of the request is not to name a zone that it has nothing to do with
+  for (const [named, zone] of [
+    [mine.zone, `; zone=${mine.zone}`],
+    [yours.zone, ''],
+  ] as const) {
+    const { headers } = await asAgent(broker, token, named).get('/connections')
+    expect(headers.get('x-nexus-identity')).toBe(told.replace(/; zone=.*$/, zone))
   }
   const admin = await asAgent(broker, await mintToken(broker, { is_admin: true })).get('/connections')
   expect(admin.headers.get('x-nexus-identity')).toMatch(/; tier=admin; owner=test-[0-9a-f-]+$/)

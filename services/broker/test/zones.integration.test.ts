@@ -4,8 +4,9 @@ import { expect, vi } from 'vitest'
 import { asAgent, findToken, mint, openTeam } from './agents-scene.ts'
 import { auditEvents } from './audit-events.ts'
 import { connect, openPlainConnection } from './connection-scene.ts'
-import { openProvider, test } from './handshake-scene.ts'
+import { arrive, openProvider, test } from './handshake-scene.ts'
 import { type Client, mintToken, requestConnection, startTestBroker } from './harness.ts'
+import { setStatus, travelAgain } from './reconnect-scene.ts'
 
 const grant = (zone: string, permissions: string) => ({ zone, permissions })
 
@@ -120,6 +121,44 @@ test('a zone with connections goes by force alone: they are disconnected, and it
   expect(await mint(broker, { zones: [grant(zone, 'r')] })).toMatchObject({ status: 404 })
   const again = await admin.post(`/connections/${active}/reconnect`, {})
   expect(again.status).not.toBe(200)
+})
+
+test('[R2] a link for a reconnect that was out when its zone went connects nothing in it', async ({
+  broker,
+  database,
+}) => {
+  const { zone, agent } = await openTeam(broker)
+  const provider = await openProvider(broker, { provider: { behaviour: { token: {} } }, profile: { scopes: ['read'] } })
+  const { connection_id: id } = await requestConnection(agent, { provider_name: provider.name })
+  await setStatus(database.pool, id, 'failed')
+  const journey = await travelAgain(agent, id)
+  // no connection lives in it: nothing is there to force
+  expect((await remove(broker, zone)).body).toMatchObject({ connections: 0 })
+  await vi.waitFor(async () => {
+    const { rows } = await database.pool.query('select disconnect_requested_at as at from zones where name = $1', [
+      zone,
+    ])
+    expect(rows).toEqual([{ at: null }])
+  }, 15_000)
+  await arrive(journey)
+  const admin = asAgent(broker, await mintToken(broker, { is_admin: true }))
+  expect((await admin.get(`/connections/${id}`)).body).toMatchObject({ status: 'revoked' })
+  expect((await admin.get(`/connections/${id}/token`)).status).toBe(409)
+})
+
+test('whoever is given the name of a removed zone learns nothing of the tokens that were for it', async ({
+  broker,
+}) => {
+  const { zone, token } = await openTeam(broker)
+  await remove(broker, zone)
+  expect((await broker.post('/zones', { name: zone })).status).toBe(201)
+  const newcomer = await mintToken(broker, { zones: [grant(zone, 'rwx')] })
+  const { body } = await asAgent(broker, newcomer).get<{ tokens: { key_id: string }[] }>(
+    '/agent-tokens?show_revoked=true',
+  )
+  expect(body.tokens.map(({ key_id }) => key_id)).toEqual([(await findToken(broker, newcomer)).key_id])
+  expect((await asAgent(broker, newcomer).get('/hub/status')).body).toMatchObject({ tokens: { active: 1, revoked: 0 } })
+  expect(await findToken(broker, token), 'operators still find it').toMatchObject({ zone })
 })
 
 test('[R2] nothing is made in a zone that is being removed', async ({ broker }) => {

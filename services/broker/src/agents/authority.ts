@@ -1,6 +1,7 @@
 import { AppError } from '@nexus/service'
 import type { Queryable } from '../db/database.ts'
 import { type Agent, insufficientPermission } from './agent.ts'
+import { holdChanges } from './identity-store.ts'
 import * as store from './store.ts'
 
 /** Who manages tokens and zones: this installation's operator, an administrator, or who holds `x` somewhere. */
@@ -12,6 +13,8 @@ export type Authority = {
   readonly isAdmin: boolean
   readonly isOperator: boolean
   readonly zones: ReadonlyMap<string, string>
+  /** null: without end. */
+  readonly expiresAt: Date | null
   /** undefined: without end. */
   readonly secondsLeft: number | undefined
 }
@@ -23,18 +26,37 @@ export function managerOf(agent: Agent, isOperator: boolean): Manager {
   return { kind: 'agent', keyId: agent.keyId }
 }
 
-const operatorAuthority: Authority = { isAdmin: true, isOperator: true, zones: new Map(), secondsLeft: undefined }
+const letters = ['r', 'w', 'x', 'c'] as const
+
+const operatorAuthority: Authority = {
+  isAdmin: true,
+  isOperator: true,
+  zones: new Map(),
+  expiresAt: null,
+  secondsLeft: undefined,
+}
 
 /**
- * Reads what a manager may do now, not what some Broker remembers of it, and holds it until the transaction ends.
- * @throws AppError `invalid_token` where it was revoked or has expired; `insufficient_permission` without any `x`
+ * What a manager may do, which stays so until the transaction ends: what it makes is not made after its end. It comes before
+ * any lock on a zone, so that whoever mints in one and whoever removes it wait for each other in one order.
+ * @throws AppError as `readAuthority`
  */
 export async function holdAuthority(transaction: Queryable, manager: Manager): Promise<Authority> {
+  await holdChanges(transaction)
+  return readAuthority(transaction, manager)
+}
+
+/**
+ * Reads what a manager may do now, not what some Broker remembers of it.
+ * @throws AppError `invalid_token` where it was revoked or has expired; `insufficient_permission` without any `x`
+ */
+export async function readAuthority(database: Queryable, manager: Manager): Promise<Authority> {
   if (manager.kind === 'operator') return operatorAuthority
-  const held = await store.selectAuthorityForShare(transaction, manager.keyId)
+  const held = await store.selectAuthority(database, manager.keyId)
   if (held === undefined) throw new AppError('invalid_token', 'The agent token is not valid.')
   const zones = new Map(held.zones.map(({ zone, permissions }) => [zone, permissions]))
-  const authority = { isAdmin: held.isAdmin, isOperator: false, zones, secondsLeft: held.secondsLeft ?? undefined }
+  const { isAdmin, expiresAt, secondsLeft } = held
+  const authority = { isAdmin, isOperator: false, zones, expiresAt, secondsLeft: secondsLeft ?? undefined }
   if (!authority.isAdmin && managedZones(authority)?.length === 0) throw insufficientPermission(['x'])
   return authority
 }
@@ -57,8 +79,26 @@ export function assertMayGrant(authority: Authority, { zone, permissions }: stor
     throw held === '' ? zoneUnknown(zone) : insufficientPermission(['x'])
   }
   const granted = authority.isAdmin ? `rwx${held}` : held
-  const missing = (['r', 'w', 'x', 'c'] as const).filter((one) => permissions.includes(one) && !granted.includes(one))
+  const missing = letters.filter((one) => permissions.includes(one) && !granted.includes(one))
   if (missing.length > 0) throw insufficientPermission(missing)
+}
+
+/**
+ * What comes from a token that ends does not outlive it: a token that lasts longer is given nothing that it does not have.
+ * @throws AppError `insufficient_permission`
+ */
+export function assertMayGrantTo(
+  { expiresAt: ownEnd }: Authority,
+  { zones, expiresAt }: Pick<store.StoredToken, 'zones' | 'expiresAt'>,
+  { zone, permissions }: store.Grant,
+): void {
+  if (ownEnd === null || (expiresAt !== null && expiresAt <= ownEnd)) return
+  const held = zones.find((grant) => grant.zone === zone)?.permissions ?? ''
+  const added = letters.filter((one) => permissions.includes(one) && !held.includes(one)).join('')
+  if (added === '') return
+  throw new AppError('insufficient_permission', `The token lasts longer than yours, which cannot give it ${added}.`, {
+    details: { needed: added },
+  })
 }
 
 export function zoneUnknown(zone: string): AppError {

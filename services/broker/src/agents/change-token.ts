@@ -4,7 +4,14 @@ import type { AuditEventName, Origin } from '../audit/audit-event.ts'
 import { recordEvent } from '../audit/record-event.ts'
 import type { Database, Queryable } from '../db/database.ts'
 import { holdZones } from '../zones/hold-zones.ts'
-import { type Authority, type Manager, assertMayGrant, holdAuthority, managedZones } from './authority.ts'
+import {
+  type Authority,
+  type Manager,
+  assertMayGrant,
+  assertMayGrantTo,
+  holdAuthority,
+  managedZones,
+} from './authority.ts'
 import type { ChangeSignal } from './change-signal.ts'
 import { describeToken } from './describe-token.ts'
 import { raiseChanges } from './identity-store.ts'
@@ -48,6 +55,7 @@ export function setTokenZone(deps: ChangeTokenDeps, change: Change, grant: store
   return changeToken(deps, change, async ({ transaction, token, authority, seq }) => {
     assertLiving(token)
     assertMayGrant(authority, grant)
+    assertMayGrantTo(authority, token, grant)
     await holdZones(transaction, [grant.zone])
     await store.upsertGrants(transaction, token.keyId, [grant])
     await store.updateChanged(transaction, token.keyId, seq)

@@ -72,6 +72,15 @@ export async function raiseChanges(transaction: Queryable): Promise<number> {
   return row.seq
 }
 
+/**
+ * Waits for the change that is under way, and keeps the next one from beginning until the transaction ends. What its later
+ * statements read of tokens is therefore as it stays: a lock on the token's own row would wait for a change, and then read
+ * its zones as they were before.
+ */
+export async function holdChanges(transaction: Queryable): Promise<void> {
+  await transaction.query(sql`select from agent_changes for no key update`)
+}
+
 /** In the order of ids, passing over rows that somebody holds; at most once a minute per row. */
 export async function touchTokens(database: Queryable, uses: readonly Use[]): Promise<void> {
   await database.query(sql`

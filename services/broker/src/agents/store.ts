@@ -158,21 +158,27 @@ export async function deleteGrantsOfZone(transaction: Queryable, zone: string, s
     update agent_tokens a set changed_seq = ${seq}::bigint from taken where a.id = taken.token_id`)
 }
 
+/** What revoked tokens kept of it. */
+export async function deleteRecordsOfZone(transaction: Queryable, zone: string): Promise<void> {
+  await transaction.query(sql`delete from agent_token_zones where zone = ${zone}::text`)
+}
+
 export type Authority = {
   readonly isAdmin: boolean
+  /** null: it does not expire. */
+  readonly expiresAt: Date | null
   readonly secondsLeft: number | null
   readonly zones: readonly Grant[]
 }
 
-/** What a living token may do now. It stays as it is until the transaction ends: what it makes is not made after its end. */
-export async function selectAuthorityForShare(transaction: Queryable, keyId: string): Promise<Authority | undefined> {
-  const [row] = await transaction.query<Authority>(sql`
-    select a.is_admin as "isAdmin", extract(epoch from a.expires_at - now())::float8 as "secondsLeft",
+/** What a living token may do now. */
+export async function selectAuthority(database: Queryable, keyId: string): Promise<Authority | undefined> {
+  const [row] = await database.query<Authority>(sql`
+    select a.is_admin as "isAdmin", a.expires_at as "expiresAt", extract(epoch from a.expires_at - now())::float8 as "secondsLeft",
            coalesce((select json_agg(json_build_object('zone', z.zone, 'permissions', z.permissions))
                        from agent_token_zones z where z.token_id = a.id), '[]') as "zones"
       from agent_tokens a
-     where a.id = ${keyId}::uuid and a.revoked_at is null and (a.expires_at is null or a.expires_at > now())
-       for share of a`)
+     where a.id = ${keyId}::uuid and a.revoked_at is null and (a.expires_at is null or a.expires_at > now())`)
   return row
 }
 

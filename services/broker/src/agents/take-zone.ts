@@ -16,3 +16,11 @@ export async function takeZoneFromTokens(transaction: Queryable, zone: string, s
   await store.deleteGrantsOfZone(transaction, zone, seq)
   return ended
 }
+
+/**
+ * For a zone whose name is given anew: revoked tokens had it on record, and whoever manages the new one would be shown them.
+ * Operators still find them.
+ */
+export function forgetZoneOfTokens(transaction: Queryable, zone: string): Promise<void> {
+  return store.deleteRecordsOfZone(transaction, zone)
+}

@@ -76,12 +76,22 @@ export function selectRemoved(database: Queryable): Promise<readonly Removed[]> 
      order by at, id`)
 }
 
+/**
+ * Of a removed zone also those that a link which is out could bring back: nobody would see them, nor would they be
+ * disconnected any more. A removed profile takes no grant, whatever links are out.
+ */
+const isLeft = ({ kind }: Removed) =>
+  kind === 'provider'
+    ? living
+    : fragment`(${living} or c.status <> 'revoked' and exists (
+        select from handshakes h where h.connection_id = c.id and h.purpose = 'reconnect' and h.outcome is null))`
+
 export type LivingConnection = { readonly id: string; readonly createdAt: string }
 
 const partOf = ({ kind, id }: Removed) =>
   kind === 'provider' ? fragment`c.provider_id = ${id}::uuid` : fragment`c.zone = ${id}::text`
 
-/** The next connections of it that are neither over nor revoked, in the order of creation. */
+/** The next connections of it that are left to disconnect, in the order of creation. */
 export async function selectLivingConnections(
   database: Queryable,
   removed: Removed,
@@ -91,7 +101,7 @@ export async function selectLivingConnections(
   return database.query<LivingConnection>(sql`
     select c.id, c.created_at::text as "createdAt"
       from connections c
-     where ${partOf(removed)} and ${living}
+     where ${partOf(removed)} and ${isLeft(removed)}
        and (${after?.createdAt ?? null}::timestamptz is null
             or (c.created_at, c.id) > (${after?.createdAt ?? null}::timestamptz, ${after?.id ?? null}::uuid))
      order by c.created_at, c.id
@@ -100,7 +110,7 @@ export async function selectLivingConnections(
 
 /** Nothing is left of it to disconnect, and nothing new can come: nobody starts a handshake with it or in it. */
 export async function clearDisconnectRequest(database: Queryable, removed: Removed): Promise<void> {
-  const isDone = fragment`not exists (select from connections c where ${partOf(removed)} and ${living})`
+  const isDone = fragment`not exists (select from connections c where ${partOf(removed)} and ${isLeft(removed)})`
   await database.query(
     removed.kind === 'provider'
       ? sql`update provider_profiles set disconnect_requested_at = null where id = ${removed.id}::uuid and ${isDone}`

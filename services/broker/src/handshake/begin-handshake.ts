@@ -43,7 +43,8 @@ export async function beginHandshake(
   const provider = await findProviderForHandshake(deps.database, spec, zone)
   const scopes = decideScopes(provider, spec.scopes)
   if (spec.return_url !== undefined) assertReturnUrlAllowed(spec.return_url, deps.returnDomains)
-  const idempotent = identifyRequest(origin, idempotencyKey, spec)
+  // with the zone that was chosen, named or not: a token that lost it is not led back there by its key
+  const idempotent = identifyRequest(origin, idempotencyKey, { ...spec, zone })
 
   const link = await retryLostRace(() =>
     deps.database.transaction(async (transaction) => {

@@ -1,6 +1,6 @@
 import { AppError } from '@nexus/service'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { type Agent, anonymousAgent } from '../agents/agent.ts'
+import { type Agent, anonymousAgent, sees } from '../agents/agent.ts'
 import type { Identities } from '../agents/identify-agent.ts'
 
 const zonePattern = /^[a-z0-9-]{1,64}$/
@@ -48,7 +48,10 @@ export function readZoneHeader(request: FastifyRequest): string | undefined {
 export function tellIdentity(request: FastifyRequest, reply: FastifyReply): void {
   const { keyId, owner, isAdmin, zones } = request.agent
   if (keyId === undefined) return
-  const zone = request.namedZone ?? (zones.size === 1 ? [...zones.keys()][0] : undefined)
+  const only = zones.size === 1 ? [...zones.keys()][0] : undefined
+  const { namedZone } = request
+  // one that it does not see is nothing but its word, and what is recorded of the request is no place for that
+  const zone = namedZone === undefined ? only : sees(request.agent, namedZone) ? namedZone : undefined
   const facts = [
     `key_id=${keyId}`,
     `tier=${isAdmin ? 'admin' : 'authenticated'}`,

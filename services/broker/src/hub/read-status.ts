@@ -1,14 +1,14 @@
 import type { HubStatus } from '@nexus/contracts'
 import { type AppError, type RedisHandle, isAppError } from '@nexus/service'
-import { type Manager, holdAuthority, managedZones } from '../agents/authority.ts'
+import { type Manager, managedZones, readAuthority } from '../agents/authority.ts'
 import { countAgentTokens } from '../agents/list-tokens.ts'
 import { countRecentReads } from '../audit/list-events.ts'
 import { countConnections } from '../connections/count-connections.ts'
-import type { Database } from '../db/database.ts'
+import type { Queryable } from '../db/database.ts'
 import { countZones } from '../zones/list-zones.ts'
 
 export type StatusDeps = {
-  readonly database: Database
+  readonly database: Queryable
   readonly redis: Pick<RedisHandle, 'ping'> | undefined
 }
 
@@ -23,9 +23,7 @@ const minutes = 5
 export async function readStatus({ database, redis }: StatusDeps, manager: Manager): Promise<HubStatus> {
   const redisHealth = (await redis?.ping()) === true ? 'ok' : 'n/a'
   try {
-    const mine = await database.transaction(async (transaction) =>
-      managedZones(await holdAuthority(transaction, manager)),
-    )
+    const mine = managedZones(await readAuthority(database, manager))
     const [tokens, connections, zones, reads] = await Promise.all([
       countAgentTokens(database, mine),
       countConnections(database, mine),

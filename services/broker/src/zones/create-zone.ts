@@ -1,9 +1,10 @@
 import type { Zone } from '@nexus/contracts'
 import { AppError } from '@nexus/service'
 import { type Manager, assertAdmin, holdAuthority } from '../agents/authority.ts'
+import { forgetZoneOfTokens } from '../agents/take-zone.ts'
 import type { Origin } from '../audit/audit-event.ts'
 import { recordEvent } from '../audit/record-event.ts'
-import type { Database } from '../db/database.ts'
+import type { Database, Queryable } from '../db/database.ts'
 import { describeZone } from './list-zones.ts'
 import * as store from './store.ts'
 
@@ -17,14 +18,8 @@ export type CreateZoneDeps = { readonly database: Database; readonly createId: (
 export function createZone(deps: CreateZoneDeps, manager: Manager, name: string, origin: Origin): Promise<Zone> {
   return deps.database.transaction(async (transaction) => {
     assertAdmin(await holdAuthority(transaction, manager))
-    const inserted = await store.insertZones(transaction, [name])
-    if (inserted.length === 0 && !(await store.reviveZone(transaction, name))) {
-      const isRemoved = await store.isRemoved(transaction, name)
-      const problem = isRemoved
-        ? `The zone ${name} was removed, and its connections are still on record: choose another name.`
-        : `There is a zone ${name} already.`
-      throw new AppError('zone_exists', problem, { details: { zone: name } })
-    }
+    const [inserted] = await store.insertZones(transaction, [name])
+    if (inserted === undefined) await reviveZone(transaction, name)
     await recordEvent(transaction, deps.createId(), {
       event: 'zone.created',
       outcome: 'success',
@@ -35,4 +30,14 @@ export function createZone(deps: CreateZoneDeps, manager: Manager, name: string,
     if (zone === undefined) throw new Error('the zone that was just made is not there')
     return describeZone(zone)
   })
+}
+
+/** @throws AppError `zone_exists` */
+async function reviveZone(transaction: Queryable, name: string): Promise<void> {
+  if (await store.reviveZone(transaction, name)) return forgetZoneOfTokens(transaction, name)
+  const isRemoved = await store.isRemoved(transaction, name)
+  const problem = isRemoved
+    ? `The zone ${name} was removed, and its connections are still on record: choose another name.`
+    : `There is a zone ${name} already.`
+  throw new AppError('zone_exists', problem, { details: { zone: name } })
 }

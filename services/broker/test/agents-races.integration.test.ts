@@ -1,0 +1,62 @@
+import type { TestDatabase } from '@nexus/testing'
+import { expect } from 'vitest'
+import { findToken, mint, openTeam } from './agents-scene.ts'
+import { eventually } from './database-tools.ts'
+import { test } from './handshake-scene.ts'
+
+const grant = (zone: string, permissions: string) => ({ zone, permissions })
+
+/** Until as many statements wait for a lock that somebody else has. */
+function whenWaiting({ pool }: TestDatabase, statements: number): Promise<true> {
+  return eventually(`${statements} statements wait for a lock`, async () => {
+    const { rowCount } = await pool.query(
+      `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+    )
+    return rowCount === statements ? true : undefined
+  })
+}
+
+test('what is taken from a maker at this moment is not given away by it any more', async ({ broker, database }) => {
+  const { zone, agent, token } = await openTeam(broker)
+  const { key_id } = await findToken(broker, token)
+  const narrowing = await database.pool.connect()
+  try {
+    // as the narrowing to r does, on another Broker, which is slow to commit
+    await narrowing.query('begin')
+    await narrowing.query('update agent_changes set seq = seq + 1')
+    await narrowing.query(`update agent_token_zones set permissions = 'r' where token_id = $1`, [key_id])
+    await narrowing.query('update agent_tokens set changed_seq = (select seq from agent_changes) where id = $1', [
+      key_id,
+    ])
+    const minting = mint(agent, { zones: [grant(zone, 'rwx')] })
+    await whenWaiting(database, 1)
+    await narrowing.query('commit')
+    expect(await minting).toMatchObject({ status: 403, body: { code: 'insufficient_permission' } })
+  } finally {
+    narrowing.release(true)
+  }
+})
+
+test('[R4] a zone is removed while a holder of x mints in it, and neither waits for the other for ever', async ({
+  broker,
+  database,
+}) => {
+  const { zone, agent, token } = await openTeam(broker)
+  const holding = await database.pool.connect()
+  try {
+    await holding.query('begin')
+    // keeps whoever mints between the look at its maker and the zone
+    await holding.query(`select from zones where name = 'root' for update`)
+    const minting = mint(agent, { zones: [grant(zone, 'r')] })
+    await whenWaiting(database, 1)
+    const removing = broker.send('DELETE', `/zones/${zone}`)
+    await whenWaiting(database, 2)
+    await holding.query('commit')
+    const [minted, removed] = await Promise.all([minting, removing])
+    expect([minted.status, removed.status]).toEqual([201, 200])
+    expect((await findToken(broker, minted.body.token)).revoked_at).not.toBeNull()
+    expect((await findToken(broker, token)).revoked_at).not.toBeNull()
+  } finally {
+    holding.release(true)
+  }
+})
