@@ -1,5 +1,6 @@
 import { createManualClock } from '@nexus/testing'
 import { expect, test } from 'vitest'
+import { makeAgentToken } from './agents.ts'
 import { id } from './bodies.ts'
 import { type Answer, type Gateway, type Sent, makeState, send, sendJson, startGateway } from './harness.ts'
 import { startScriptedBroker } from './scripted-broker.ts'
@@ -20,9 +21,10 @@ function requestState(gateway: Gateway): string {
 
 /** What a page of somebody, or a confused agent, might add. */
 const foreignHeaders = {
-  authorization: 'Bearer canary',
+  authorization: `Bearer ${makeAgentToken('canary')}`,
   'x-api-key': 'canary',
-  'x-nexus-api-key': 'canary',
+  'x-nexus-api-key': makeAgentToken('canary'),
+  'x-nexus-zone-id': 'canary',
   cookie: 'session=canary; nx-aa11=own',
   'x-forwarded-host': 'canary.example',
 }

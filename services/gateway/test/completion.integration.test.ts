@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { randomToken } from '@nexus/crypto'
 import { expect, test } from 'vitest'
+import { bearing, describeIdentity, makeAgentToken } from './agents.ts'
 import { id } from './bodies.ts'
-import { type Gateway, send, sendBytes, startGateway } from './harness.ts'
+import { type Gateway, send, startGateway } from './harness.ts'
 import { startScriptedBroker } from './scripted-broker.ts'
 
 const target = '/v1/complete-connection'
@@ -10,11 +11,11 @@ const route = `POST /connections/${id}/complete`
 const completed = { connection_id: id, status: 'active', provider: 'google' }
 const completionCode = 'completion-code-canary-'.padEnd(43, 'x')
 const wanted = { connection_id: id, completion_code: completionCode, user_id: 'u-1' }
-const appKey = randomToken(32)
+const appToken = makeAgentToken('root', 'app')
 
 function sendCompletion(
   gateway: Gateway,
-  headers: Readonly<Record<string, string | string[]>> = { 'x-api-key': appKey },
+  headers: Readonly<Record<string, string | string[]>> = bearing(appToken),
   body: unknown = wanted,
 ) {
   return send(gateway, {
@@ -25,89 +26,43 @@ function sendCompletion(
   })
 }
 
-test('complete-connection hands the app’s own key and word to the Broker, and its answer back', async () => {
+test('complete-connection hands the app’s own token and word to the Broker, and its answer back', async () => {
   await using broker = await startScriptedBroker()
-  await using gateway = await startGateway(broker)
-  broker.answer(route, { body: { ...completed, access_token: 'access-token-canary' } })
+  await using gateway = await startGateway(broker, { env: { REQUIRE_BEARER: 'true' } })
+  broker.answer(route, {
+    body: { ...completed, access_token: 'access-token-canary' },
+    headers: { 'x-nexus-identity': describeIdentity({}) },
+  })
 
-  const answer = await sendCompletion(gateway, { 'x-api-key': appKey, authorization: 'Bearer of-an-agent' })
+  const answer = await sendCompletion(gateway)
 
   expect(answer).toMatchObject({ status: 200, headers: { 'cache-control': 'no-store' } })
+  expect(answer.headers).not.toHaveProperty('x-nexus-identity')
   expect(answer.json()).toEqual(completed)
   expect(broker.requests).toHaveLength(1)
-  expect(broker.requests[0]?.headers['x-api-key']).toBe(appKey)
-  expect(broker.requests[0]?.headers).not.toHaveProperty('authorization')
+  expect(broker.requests[0]?.headers).toMatchObject({ 'x-api-key': gateway.apiKey, ...bearing(appToken) })
   expect(JSON.parse(broker.requests[0]?.body ?? '')).toEqual({ completion_code: completionCode, workspace_id: 'u-1' })
-  for (const secret of [completionCode, appKey, 'access-token-canary']) {
+  for (const secret of [completionCode, appToken, 'access-token-canary']) {
     expect(gateway.logs.text()).not.toContain(secret)
   }
 })
 
-test.each(['true', 'false'])(
-  '[C1] without one whole key in X-API-Key the Broker is not asked (REQUIRE_BEARER=%s)',
-  async (REQUIRE_BEARER) => {
-    await using broker = await startScriptedBroker()
-    await using gateway = await startGateway(broker, { env: { REQUIRE_BEARER } })
-    const own = gateway.apiKey
-    const shown: readonly [Record<string, string | string[]>, string][] = [
-      [{}, 'missing_api_key'],
-      [{ authorization: 'Bearer sk-root_bot_00000000_x' }, 'missing_api_key'],
-      [{ authorization: `Bearer ${own}` }, 'missing_api_key'],
-      [{ 'x-nexus-api-key': appKey }, 'missing_api_key'],
-      [{ 'x-api-key': '' }, 'invalid_api_key'],
-      [{ 'x-api-key': [appKey, appKey] }, 'invalid_api_key'],
-      [{ 'x-api-key': 'x'.repeat(5_000) }, 'invalid_api_key'],
-    ]
-    for (const [headers, code] of shown) {
-      const answer = await sendCompletion(gateway, headers)
-      expect(answer.json(), JSON.stringify(headers)).toMatchObject({ code })
-      expect(answer.status).toBe(401)
-    }
-    const repeated = await sendBytes(
-      gateway,
-      [
-        `POST ${target} HTTP/1.1`,
-        'Host: g',
-        `X-Api-Key: ${appKey}`,
-        'X-Api-Key: other',
-        'Content-Length: 0',
-        'Connection: close',
-        '',
-        '',
-      ].join('\r\n'),
-    )
-    expect(repeated).toMatch(/^HTTP\/1\.1 401 /)
-    expect(broker.requests).toEqual([])
-  },
-)
-
-test('[C1] a key opens it whatever agents must show: the Broker judges', async () => {
+test('[C1] the key of an operator says nothing here: it is not passed on', async () => {
   await using broker = await startScriptedBroker()
   await using gateway = await startGateway(broker, { env: { REQUIRE_BEARER: 'true' } })
-  broker.answer(route, { body: completed })
 
-  expect((await sendCompletion(gateway)).status).toBe(200)
-})
+  const answer = await sendCompletion(gateway, { 'x-api-key': randomToken(32) })
 
-test.each([
-  [401, 'invalid_api_key'],
-  [403, 'forbidden'],
-] as const)('%i %s is the caller’s own to hear, and no fault of the Gateway', async (status, code) => {
-  await using broker = await startScriptedBroker()
-  await using gateway = await startGateway(broker)
-  broker.answer(route, { status, body: { code, message: 'no', request_id: 'x' } })
-
-  const answer = await sendCompletion(gateway)
-
-  expect(answer.status).toBe(status)
-  expect(answer.json()).toMatchObject({ code })
-  expect(gateway.logs.text()).not.toContain('BROKER_API_KEY')
+  expect(answer.json()).toMatchObject({ code: 'missing_bearer_token' })
+  expect(broker.requests).toEqual([])
 })
 
 test.each([
   [403, 'address_not_allowed'],
   [404, 'route_not_found'],
-] as const)('%i %s still concerns the Gateway', async (status, code) => {
+  [401, 'invalid_api_key'],
+  [403, 'forbidden'],
+] as const)('%i %s concerns the Gateway', async (status, code) => {
   await using broker = await startScriptedBroker()
   await using gateway = await startGateway(broker)
   broker.answer(route, { status, body: { code, message: 'no', request_id: 'x' } })
@@ -116,6 +71,8 @@ test.each([
 })
 
 test.each([
+  [401, { code: 'invalid_token', message: 'No' }],
+  [403, { code: 'insufficient_permission', message: 'No', details: { needed: 'c' } }],
   [409, { code: 'completion_refused', message: 'Not completed' }],
   [409, { code: 'already_completed', message: 'Done', details: { status: 'active' } }],
   [409, { code: 'account_mismatch', message: 'Another account' }],

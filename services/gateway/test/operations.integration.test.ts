@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { expect, test } from 'vitest'
+import { makeAgentToken } from './agents.ts'
 import { makeState, send, sendJson, startGateway } from './harness.ts'
 import { connectionBody, id, payloadBody, requestedBody } from './bodies.ts'
 import { startScriptedBroker } from './scripted-broker.ts'
@@ -200,18 +201,21 @@ test('disconnects, and tells what became of the grant at the provider', async ()
   expect(broker.requests[0]).toMatchObject({ headers: { 'x-api-key': gateway.apiKey }, body: '' })
 })
 
-test('the Broker learns who called, by our key and never by a credential of the agent', async () => {
+test('the Broker learns who called by our key, the one agent token, and nothing else of the request', async () => {
   await using broker = await startScriptedBroker()
   await using gateway = await startGateway(broker, {
     env: { TRUSTED_PROXIES: '127.0.0.1', ALLOWED_HOSTS: '127.0.0.1' },
   })
+  const token = makeAgentToken()
   broker.answer('GET /providers', { body: [] })
 
   const answer = await send(gateway, {
     target: '/v1/providers',
     headers: {
-      authorization: 'Bearer sk-root_bot_00000000_agentcanary',
-      'x-nexus-api-key': 'agentcanary',
+      authorization: 'Bearer agentcanary',
+      'x-nexus-api-key': token,
+      'x-nexus-zone-id': 'eng',
+      'x-nexus-identity': 'agentcanary',
       'x-api-key': 'agentcanary',
       cookie: 'session=agentcanary',
       'user-agent': 'my-agent/2 (caf\xe9)',
@@ -226,6 +230,8 @@ test('the Broker learns who called, by our key and never by a credential of the 
     connection: 'keep-alive',
     accept: 'application/json',
     'x-api-key': gateway.apiKey,
+    authorization: `Bearer ${token}`,
+    'x-nexus-zone-id': 'eng',
     'x-request-id': 'req-12345678',
     'x-forwarded-for': '203.0.113.9',
     'user-agent': 'my-agent/2 (caf\xe9)',

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { makeAgentToken } from './agents.ts'
 import { makeState, send, startGateway, type Sent } from './harness.ts'
 import { startScriptedBroker } from './scripted-broker.ts'
 
@@ -66,10 +67,10 @@ test('no credential of an agent or operator reaches a public route, nor anything
   await send(gateway, {
     target: '/auth/connect/ticket',
     headers: {
-      authorization: 'Bearer canary',
+      authorization: `Bearer ${makeAgentToken('canary')}`,
       'proxy-authorization': 'Basic canary',
       'x-api-key': 'canary',
-      'x-nexus-api-key': 'canary',
+      'x-nexus-api-key': makeAgentToken('canary'),
       'x-nexus-identity': 'canary',
       'x-nexus-zone-id': 'canary',
       forwarded: 'for=canary',
