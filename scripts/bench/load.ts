@@ -11,10 +11,10 @@ export type Measured = {
 
 export type ReadRoute = {
   readonly path: (id: string) => string
-  readonly headers: Readonly<Record<string, string>>
+  readonly headers: (id: string) => Readonly<Record<string, string>>
 }
 
-const gatewayRoute: ReadRoute = { path: (id) => `/v1/token/${id}`, headers: {} }
+export const gatewayRoute: ReadRoute = { path: (id) => `/v1/token/${id}`, headers: () => ({}) }
 
 /** Loads a route that reads tokens (the Gateway's, unless said) with 32 connections for some seconds, ids at random. */
 export async function loadTokenReads(
@@ -29,11 +29,10 @@ export async function loadTokenReads(
     duration: seconds,
     requests: [
       {
-        setupRequest: (request) => ({
-          ...request,
-          path: path(ids[Math.floor(Math.random() * ids.length)] ?? ''),
-          headers: { ...request.headers, ...headers },
-        }),
+        setupRequest: (request) => {
+          const id = ids[Math.floor(Math.random() * ids.length)] ?? ''
+          return { ...request, path: path(id), headers: { ...request.headers, ...headers(id) } }
+        },
       },
     ],
   })

@@ -120,7 +120,7 @@ async function settleDown(databaseUrl: string): Promise<void> {
 async function loadReads(broker: Service, { apiKey }: Installation, ids: readonly string[], seconds: number) {
   const { rps, failures } = await loadTokenReads(broker.url, ids, seconds, {
     path: (id) => `/connections/${id}/token`,
-    headers: { 'x-api-key': apiKey },
+    headers: () => ({ 'x-api-key': apiKey }),
   })
   if (failures > 0) throw new Error(`${failures} reads failed`)
   return Math.round(rps)

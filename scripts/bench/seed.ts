@@ -13,6 +13,8 @@ export type SeedOptions = {
   /** Where the profile's refreshes go. */
   readonly tokenUrl?: string
   readonly name?: string
+  /** Where each connection is; default: root. */
+  readonly zoneOf?: (n: number) => string
   /** Seconds until the refresh is due; negative: it has been due for so long. */
   readonly dueInSeconds?: (n: number) => number
   /** Default: random ones, which no provider knows. */
@@ -46,7 +48,7 @@ export async function seedConnections(
 
 async function seed(database: Database, encryptionKey: Buffer, options: SeedOptions): Promise<Seeded> {
   const { count, tokenUrl = 'https://a.example/t', name = 'bench', dueInSeconds = () => 80_000 } = options
-  const { makeTokens = randomTokens } = options
+  const { makeTokens = randomTokens, zoneOf = () => 'root' } = options
   const vault = createSecretVault(createVault(createKeyring({ primary: encryptionKey })), () => undefined)
   const providerId = randomUUID()
   const settings = {
@@ -64,7 +66,8 @@ async function seed(database: Database, encryptionKey: Buffer, options: SeedOpti
       return sealCredentials(vault, id, 1, grant)
     })
     const due = batch.map((_, index) => dueInSeconds(start + index))
-    await insertBatch(database, providerId, batch, sealed, due)
+    const zones = batch.map((_, index) => zoneOf(start + index))
+    await insertBatch(database, providerId, { ids: batch, zones, sealed, dueInSeconds: due })
   }
   await database.query(sql`analyze`)
   return { providerId, ids }
@@ -74,17 +77,22 @@ function randomTokens() {
   return { accessToken: randomBytes(96).toString('base64url'), refreshToken: randomBytes(96).toString('base64url') }
 }
 
+type Batch = {
+  readonly ids: readonly string[]
+  readonly zones: readonly string[]
+  readonly sealed: readonly { readonly sealed: Buffer; readonly keyId: Buffer }[]
+  readonly dueInSeconds: readonly number[]
+}
+
 async function insertBatch(
   database: Database,
   providerId: string,
-  ids: readonly string[],
-  sealed: readonly { readonly sealed: Buffer; readonly keyId: Buffer }[],
-  dueInSeconds: readonly number[],
+  { ids, zones, sealed, dueInSeconds }: Batch,
 ): Promise<void> {
   await database.query(sql`
     insert into connections (id, zone, workspace_id, provider_id, status, scopes, granted_scopes, metadata, pending_until)
-    select id, 'root', id::text, ${providerId}::uuid, 'active', '{read}', '{read}', '{}', now()
-      from unnest(${ids}::uuid[]) as id`)
+    select id, zone, id::text, ${providerId}::uuid, 'active', '{read}', '{read}', '{}', now()
+      from unnest(${ids}::uuid[], ${zones}::text[]) as c (id, zone)`)
   await database.query(sql`
     insert into tokens (connection_id, provider_id, credentials, key_id, version, has_refresh_token, issued_at, expires_at, refresh_at)
     select id, ${providerId}::uuid, credentials, key_id, 1, true, now() - interval '1 hour',

@@ -52,8 +52,7 @@ function listDevelopmentPackages(repository: string): ReadonlySet<string> {
   const inProduction = manifests
     .filter((manifest) => !isOnlyForDevelopment(manifest))
     .flatMap(({ name, dependencies }) => [name, ...namesIn(dependencies)])
-  // yaml comes along with @fastify/swagger too
-  const forbidden = new Set(['@nexus/testing', ...named]).difference(new Set([...inProduction, 'yaml']))
+  const forbidden = new Set(['@nexus/testing', ...named]).difference(new Set(inProduction))
   // a list that lost these would forbid nothing
   for (const name of ['vitest', 'oxlint', 'typescript', 'testcontainers']) {
     if (!forbidden.has(name)) throw new Error(`${name} should be a package for development`)

@@ -1,5 +1,16 @@
 import { spawnSync } from 'node:child_process'
-import { cpSync, globSync, chownSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import {
+  accessSync,
+  chownSync,
+  constants,
+  cpSync,
+  globSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import { type Instruction, type Stage, parseDockerfile, parseExecForm, splitWords } from './dockerfile.ts'
 import { createIgnore } from './dockerignore.ts'
@@ -184,15 +195,25 @@ export function listFiles(folder: string): readonly string[] {
 }
 
 // what installs, and what loads the code once to keep it compiled
-const performable = /^(?:(?:npm ci|\/\S+\/pnpm install) |node services\/\S+\.ts --help$)/
+const performable = /^(?:(?:npm ci|\/\S+\/pnpm install) |node (?:services|packages)\/\S+\.ts --help$)/
 // takes away what the base image brought, which is not here
 const trimsTheBase = /^rm -rf(?: \/(?:usr\/local|opt)\/\S+)+$/
 
 // a folder for a volume
 const makesFolder = /^install -d -o (\d+) -g (\d+) -m 0700 (\/\w+)$/
 
+// a program of ours, for whoever runs a command in the container
+const linksProgram = /^ln -s (\/app\/\S+) (\/usr\/local\/bin\/[a-z-]+)$/
+
 function run({ flags, text }: Instruction, image: Draft): void {
   if (trimsTheBase.test(text)) return
+  const [, program, link] = linksProgram.exec(text) ?? []
+  if (program !== undefined && link !== undefined) {
+    mkdirSync(dirname(join(image.root, link)), { recursive: true })
+    accessSync(join(image.root, program), constants.X_OK)
+    symlinkSync(join(image.root, program), join(image.root, link))
+    return
+  }
   const [, uid, gid, folder] = makesFolder.exec(text) ?? []
   if (folder !== undefined) {
     mkdirSync(join(image.root, folder), { mode: 0o700 })

@@ -61,6 +61,13 @@ export async function runContainer(image: Image, env: Environment, args?: readon
   return await container.ended
 }
 
+/** Runs a command beside an image's process, with the same environment, as `docker exec` does. */
+export async function execInside(image: Image, env: Environment, command: readonly string[]): Promise<Ending> {
+  const child = spawnInside(image, command, env)
+  const output = collect(child)
+  return { ...(await describeEnd(child)), output: output() }
+}
+
 /** Whether the image's own HEALTHCHECK says that a service with this environment is healthy. */
 export async function checkHealth(image: Image, env: Environment): Promise<boolean> {
   const child = spawnInside(image, image.healthcheck, env)
@@ -76,10 +83,12 @@ function pathsInside({ root }: Image, env: Environment): Environment {
 }
 
 function spawnInside(image: Image, command: readonly string[], env: Environment): ChildProcess {
-  const [program, ...args] = command
-  if (program !== 'node') throw new Error(`${image.name} runs ${program}, not node`)
+  const [program = '', ...args] = command
+  // what the image links into its PATH says itself in its first line that Node runs it
+  const linked = join(image.root, 'usr/local/bin', program)
+  if (program !== 'node' && !existsSync(linked)) throw new Error(`${image.name} runs ${program}, not node`)
   const inside = args.map((arg) => (arg.startsWith('/') ? join(image.root, arg) : arg))
-  return spawn(process.execPath, inside, {
+  return spawn(program === 'node' ? process.execPath : linked, inside, {
     cwd: join(image.root, image.workdir),
     // nothing of ours leaks in: the image's own variables, and what it is started with
     env: { PATH: process.env['PATH'], ...envInside(image), ...pathsInside(image, env) },

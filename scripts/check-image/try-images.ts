@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { freePort, startTemporaryCluster } from '@nexus/testing'
 import { type ComposeFile, type Variables, environmentOf } from './compose-file.ts'
 import type { Image } from './perform-image.ts'
-import { checkHealth, runContainer, startContainer } from './run-container.ts'
+import { checkHealth, execInside, runContainer, startContainer } from './run-container.ts'
 
 export type Setup = {
   readonly broker: Image
@@ -63,7 +63,10 @@ export async function tryImages({ broker, gateway, compose, values, say }: Setup
   await runningGateway.waitUntilHealthy()
   say('the HEALTHCHECK of both succeeds once they run')
 
-  await useThem(ports, values)
+  const token = await mintToken(broker, brokerEnv)
+  say('`nexus hub token create` beside the Broker makes the first administrator')
+
+  await useThem(ports, values, token)
   say('a provider can be registered; the Gateway lists it, is ready, and forwards /auth')
 
   for (const [name, container] of Object.entries({ gateway: runningGateway, broker: runningBroker })) {
@@ -73,7 +76,21 @@ export async function tryImages({ broker, gateway, compose, values, say }: Setup
   say('both end with 0 when they are told to stop')
 }
 
-async function useThem(ports: { readonly broker: number; readonly gateway: number }, values: Variables): Promise<void> {
+async function mintToken(broker: Image, env: Variables): Promise<string> {
+  const created = await execInside(broker, env, ['nexus', 'hub', 'token', 'create', '--name', 'admin', '--admin'])
+  assert.equal(created.code, 0, `nexus failed in the image of the Broker:\n${created.output}`)
+  const status = await execInside(broker, env, ['nexus', 'hub', 'status'])
+  assert.equal(status.code, 0, `nexus hub status finds the hub unwell:\n${status.output}`)
+  const token = /^token: {2}(sk-\S+)$/m.exec(created.output)?.[1]
+  assert.ok(token !== undefined, `no token was printed:\n${created.output}`)
+  return token
+}
+
+async function useThem(
+  ports: { readonly broker: number; readonly gateway: number },
+  values: Variables,
+  token: string,
+): Promise<void> {
   const created = await fetch(`http://127.0.0.1:${ports.broker}/providers`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', 'x-api-key': values['ADMIN_API_KEY'] ?? '' },
@@ -89,7 +106,8 @@ async function useThem(ports: { readonly broker: number; readonly gateway: numbe
 
   const ready = await fetch(`http://127.0.0.1:${ports.gateway}/health/ready`)
   assert.equal(ready.status, 200, await ready.text())
-  const listed = await fetch(`http://127.0.0.1:${ports.gateway}/v1/providers`)
+  const headers = { authorization: `Bearer ${token}` }
+  const listed = await fetch(`http://127.0.0.1:${ports.gateway}/v1/providers`, { headers })
   assert.match(await listed.text(), /"name":"check-image"/)
   const page = await fetch(`http://127.0.0.1:${ports.gateway}/auth/connect/${'x'.repeat(43)}`)
   assert.equal(page.headers.get('content-type')?.split(';', 1)[0], 'text/html', `GET /auth/connect is ${page.status}`)

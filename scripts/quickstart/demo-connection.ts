@@ -1,5 +1,6 @@
 import { connectionList, connectionRequested, createdProvider, providerProfile } from '@nexus/contracts'
 import type { DemoProvider } from '@nexus/testing/demo-provider'
+import { call, read } from './call.ts'
 import type { Keys } from './keys.ts'
 
 /** What a person or a script needs to go on. */
@@ -10,13 +11,16 @@ export type Facts = {
   readonly connection_id: string
   readonly token_url: string
   readonly provider: string
+  /** What agents show, as `Authorization: Bearer`. */
+  readonly agent_token: string
 }
 
-type Scene = {
+export type Scene = {
   readonly brokerUrl: string
   readonly gatewayUrl: string
   readonly keys: Keys
   readonly demo: DemoProvider
+  readonly token: string
 }
 
 const providerName = 'demo'
@@ -27,7 +31,7 @@ const scopes = ['openid', 'profile', 'email', 'offline_access', 'read']
 export const userId = 'demo'
 
 /** Makes the Broker and the demo provider known to each other, as an operator does it with any provider. */
-export const registerDemoProvider = async ({ brokerUrl, keys, demo }: Scene): Promise<void> => {
+export const registerDemoProvider = async ({ brokerUrl, keys, demo }: Omit<Scene, 'token'>): Promise<void> => {
   const headers = { 'x-api-key': keys.ADMIN_API_KEY }
   // what somebody changed in a known profile stays, but it leads to the provider that runs now
   const address = {
@@ -53,9 +57,9 @@ export const registerDemoProvider = async ({ brokerUrl, keys, demo }: Scene): Pr
 }
 
 /** Asks for a connection as an agent does, and gives the link for the person. */
-export const requestConnection = async ({ brokerUrl, gatewayUrl }: Scene): Promise<Facts> => {
+export const requestConnection = async ({ brokerUrl, gatewayUrl, token }: Scene): Promise<Facts> => {
   const body = { user_id: userId, provider_name: providerName }
-  const answer = await call('POST', `${gatewayUrl}/v1/request-connection`, { body })
+  const answer = await call('POST', `${gatewayUrl}/v1/request-connection`, { headers: asAgent(token), body })
   const { authUrl, connection_id } = read(connectionRequested, answer)
   return {
     broker: brokerUrl,
@@ -64,29 +68,15 @@ export const requestConnection = async ({ brokerUrl, gatewayUrl }: Scene): Promi
     connection_id,
     token_url: `${gatewayUrl}/v1/token/${connection_id}`,
     provider: providerName,
+    agent_token: token,
   }
 }
 
+const asAgent = (token: string) => ({ authorization: `Bearer ${token}` })
+
 /** A connection of an earlier run that still works. */
-export const findActiveConnection = async ({ gatewayUrl }: Scene): Promise<string | undefined> => {
+export const findActiveConnection = async ({ gatewayUrl, token }: Scene): Promise<string | undefined> => {
   const query = new URLSearchParams({ user_id: userId, provider: providerName, status: 'active', limit: '1' })
-  return read(connectionList, await call('GET', `${gatewayUrl}/v1/connections?${query.toString()}`)).connections[0]?.id
-}
-
-type Answer = { readonly url: string; readonly status: number; readonly text: string }
-
-type Sent = { readonly headers?: Readonly<Record<string, string>>; readonly body?: object }
-
-const call = async (method: string, url: string, { headers = {}, body }: Sent = {}): Promise<Answer> => {
-  const response = await fetch(url, {
-    method,
-    headers: body === undefined ? headers : { 'content-type': 'application/json', ...headers },
-    body: body === undefined ? null : JSON.stringify(body),
-  })
-  return { url, status: response.status, text: await response.text() }
-}
-
-const read = <Body>(schema: { parse: (value: unknown) => Body }, { url, status, text }: Answer): Body => {
-  if (status < 200 || status > 299) throw new Error(`${url} answered ${status}: ${text}`)
-  return schema.parse(JSON.parse(text))
+  const listed = await call('GET', `${gatewayUrl}/v1/connections?${query.toString()}`, { headers: asAgent(token) })
+  return read(connectionList, listed).connections[0]?.id
 }

@@ -1,8 +1,15 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { startDemoProvider, type DemoProvider } from '@nexus/testing/demo-provider'
+import { startDemoProvider } from '@nexus/testing/demo-provider'
 import { startCluster } from '@nexus/testing/embedded-postgres'
-import { findActiveConnection, registerDemoProvider, requestConnection, type Facts } from './demo-connection.ts'
+import {
+  findActiveConnection,
+  registerDemoProvider,
+  requestConnection,
+  type Facts,
+  type Scene,
+} from './demo-connection.ts'
+import { prepareToken } from './development-token.ts'
 import { loadKeys, type Keys } from './keys.ts'
 import type { Options, Ports } from './options.ts'
 import { choosePorts } from './ports.ts'
@@ -51,7 +58,9 @@ export const startNexus = async (stage: Stage): Promise<RunningNexus> => {
     progress.step('Broker, with its migrations', () => broker.ready(stopping)),
     progress.step('Gateway', () => gateway.ready(stopping)),
   ])
-  const connected = await connectDemo(ports, keys, demo, progress)
+  const urls = { brokerUrl: urlOf(ports.broker), gatewayUrl: urlOf(ports.gateway) }
+  const token = await progress.step('agent token', () => prepareToken({ ...urls, keys, dataDir }))
+  const connected = await connectDemo({ ...urls, keys, demo, token }, progress)
   return { ...connected, failed: Promise.race([broker.failed, gateway.failed]) }
 }
 
@@ -65,11 +74,10 @@ const startDatabase = async ({ options, progress, parts }: Stage, ports: Ports):
 
 type ServiceScene = { readonly root: string; readonly dataDir: string; readonly ports: Ports; readonly keys: Keys }
 
-/** Both services trust whoever reaches them (no agent tokens), and so listen on loopback only. */
+/** For this machine: both services listen on loopback only. */
 const sharedEnv = ({ keys }: ServiceScene) => ({
   HOST: '127.0.0.1',
   STATE_KEY: keys.STATE_KEY,
-  REQUIRE_BEARER: 'false',
   SHUTDOWN_GRACE_SECONDS: '10',
 })
 
@@ -107,9 +115,8 @@ const startGateway = (scene: ServiceScene): Program =>
     readyUrl: `${urlOf(scene.ports.gateway)}/health`,
   })
 
-const connectDemo = (ports: Ports, keys: Keys, demo: DemoProvider, progress: Progress) =>
+const connectDemo = (scene: Scene, progress: Progress) =>
   progress.step('demo provider registered, connection requested', async () => {
-    const scene = { brokerUrl: urlOf(ports.broker), gatewayUrl: urlOf(ports.gateway), keys, demo }
     await registerDemoProvider(scene)
     const [facts, activeConnection] = await Promise.all([requestConnection(scene), findActiveConnection(scene)])
     return { facts, activeConnection }

@@ -13,13 +13,18 @@ export type SummaryOptions = {
 
 /** What a newcomer reads when everything runs. Coloured only if stdout is a terminal. */
 export const describeNexus = ({ facts, activeConnection, dataDir, took }: SummaryOptions): string => {
-  const { gateway, broker, connect_url: link, connection_id: id, token_url: tokenUrl } = facts
+  const { gateway, broker, connect_url: link, connection_id: id, token_url: tokenUrl, agent_token: token } = facts
   const below = relative(process.cwd(), dataDir)
   const folder = below.startsWith('..') ? dataDir : below
   const earlier =
     activeConnection === undefined
       ? []
-      : ['', 'Connected in an earlier run, and still so:', '', command(`curl ${gateway}/v1/token/${activeConnection}`)]
+      : [
+          '',
+          'Connected in an earlier run, and still so:',
+          '',
+          command(`curl ${withToken} ${gateway}/v1/token/${activeConnection}`),
+        ]
   return [
     '',
     `${bold('Nexus runs')} ${dim(`(ready in ${took})`)}`,
@@ -30,19 +35,23 @@ export const describeNexus = ({ facts, activeConnection, dataDir, took }: Summar
     '',
     `${bold('2.')} Be the agent: see that it is connected, fetch its token, refresh it, list the providers.`,
     '',
-    command(`curl ${gateway}/v1/check-connection/${id}`),
-    command(`curl ${tokenUrl}`),
-    command(`curl -X POST ${gateway}/v1/refresh/${id}`),
-    command(`curl ${gateway}/v1/providers`),
+    command(`export NEXUS_TOKEN=${token}`),
+    command(`curl ${withToken} ${gateway}/v1/check-connection/${id}`),
+    command(`curl ${withToken} ${tokenUrl}`),
+    command(`curl ${withToken} -X POST ${gateway}/v1/refresh/${id}`),
+    command(`curl ${withToken} ${gateway}/v1/providers`),
     ...earlier,
     '',
-    dim(`Broker ${broker} (internal) · keys ${folder}/keys.env · logs ${folder}/logs`),
-    dim('For trying out: every user of this machine can use these connections, since agents have no tokens yet.'),
+    dim(
+      `Broker ${broker} (internal) · keys ${folder}/keys.env · agent token ${folder}/agent-token · logs ${folder}/logs`,
+    ),
     dim(`Ctrl-C stops it all; the data stays in ${folder} for the next start.`),
     '',
     '',
   ].join('\n')
 }
+
+const withToken = '-H "Authorization: Bearer $NEXUS_TOKEN"'
 
 const command = (line: string): string => `   ${styleText('yellow', line, { stream: process.stdout })}`
 const bold = (text: string): string => styleText('bold', text, { stream: process.stdout })

@@ -20,7 +20,9 @@ export const permissions = z
   .regex(/^(?!.*(.).*\1)[rwxc]{1,4}$/, 'must be some of r, w, x and c')
   .transform((given) => (given.includes('x') ? `rw${given}` : given))
   .transform((held) => letters.filter((letter) => held.includes(letter)).join(''))
-  .describe('r: see and fetch; w: request, refresh, reconnect, disconnect; x: everything in the zone, tokens too; c: complete')
+  .describe(
+    'r: see and fetch; w: request, refresh, reconnect, disconnect; x: everything in the zone, tokens too; c: complete',
+  )
 
 const zoneGrant = z.object({ zone: zoneName, permissions })
 

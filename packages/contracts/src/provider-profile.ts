@@ -200,6 +200,16 @@ export const providerProfile = z
   })
   .meta({ id: 'ProviderProfile' })
 
+const fixedFields = { id: true, alarm: true, revision: true, created_at: true, updated_at: true } as const
+
+/** What `POST /providers/preview` answers to the body of a replacement. */
+export const providerPreview = z
+  .object({
+    current: providerProfile.nullable().describe('The profile of this name; null: there is none yet'),
+    next: providerProfile.omit(fixedFields).describe('What it would be'),
+  })
+  .meta({ id: 'ProviderPreview' })
+
 export const createdProvider = z.object({ id: recordId, message: z.string(), redirect_uri: z.string().nullable() })
 
 export const providerList = z.array(z.object({ id: recordId, name: providerName }))
@@ -226,6 +236,7 @@ export const aliasParams = z.strictObject({ id: recordId, alias })
 export type ProviderProfileInput = z.infer<typeof providerProfileInput>
 export type ProviderProfilePatch = z.infer<typeof patchProviderBody>
 export type ProviderProfile = z.infer<typeof providerProfile>
+export type ProviderPreview = z.infer<typeof providerPreview>
 
 /** Query of `DELETE /providers/…`. */
 export const removeProviderQuery = z.strictObject({

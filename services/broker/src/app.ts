@@ -8,7 +8,7 @@ import {
   registerOpenApi,
   renderMetrics,
 } from '@nexus/service'
-import type { RecordDenial } from './audit/record-denial.ts'
+import { type AgentRouteDeps, registerAgentRoutes } from './agents/routes.ts'
 import { registerAuditRoutes } from './audit/routes.ts'
 import { type ConnectRouteDeps, registerConnectRoutes } from './connect/routes.ts'
 import { type ConnectionRouteDeps, registerConnectionRoutes } from './connections/routes.ts'
@@ -18,11 +18,18 @@ import { registerCompletionRoutes } from './handshake/completion-routes.ts'
 import { type HandshakeRouteDeps, registerHandshakeRoutes } from './handshake/routes.ts'
 import { type ReadinessDeps, checkReadiness } from './health/readiness.ts'
 import { anyKeyRoute } from './http/access.ts'
-import { type CallerSettings, installAuthentication } from './http/authenticate-caller.ts'
+import { type AuthenticationDeps, type CallerSettings, installAuthentication } from './http/authenticate-caller.ts'
 import { installBodyRules } from './http/strict-bodies.ts'
+import { type StatusDeps } from './hub/read-status.ts'
+import { registerHubRoutes } from './hub/routes.ts'
 import { type ProviderRouteDeps, registerProviderRoutes } from './providers/routes.ts'
+import { type ZoneRouteDeps, registerZoneRoutes } from './zones/routes.ts'
 
-export type BrokerDeps = ProviderRouteDeps &
+export type BrokerDeps = AuthenticationDeps &
+  AgentRouteDeps &
+  ZoneRouteDeps &
+  StatusDeps &
+  ProviderRouteDeps &
   HandshakeRouteDeps &
   CaptureRouteDeps &
   ConnectRouteDeps &
@@ -31,7 +38,6 @@ export type BrokerDeps = ProviderRouteDeps &
     readonly logger: Logger
     readonly metrics: Metrics
     readonly callers: CallerSettings
-    readonly recordDenial: RecordDenial
   }
 
 /** The Broker's HTTP face: who may call comes first, then the features, each with its own routes. */
@@ -43,7 +49,7 @@ export async function buildApp(deps: BrokerDeps): Promise<ZodApp> {
     errors: { translate: translateBrokerError, pageKindOf, brand: deps.brand },
     connections: { isShared: (address) => deps.callers.trustedProxies.contains(address) },
   })
-  installAuthentication(app, deps.callers, deps.recordDenial)
+  installAuthentication(app, deps.callers, deps)
   installBodyRules(app)
   await registerOpenApi(app, {
     title: 'Nexus Broker',
@@ -61,6 +67,9 @@ export async function buildApp(deps: BrokerDeps): Promise<ZodApp> {
   registerCompletionRoutes(app, deps)
   registerConnectionRoutes(app, deps)
   registerAuditRoutes(app, deps.database)
+  registerAgentRoutes(app, deps)
+  registerZoneRoutes(app, deps)
+  registerHubRoutes(app, deps)
   registerOperations(app, metrics)
   return app
 }

@@ -1,7 +1,16 @@
 import { randomBytes } from 'node:crypto'
 import type { Keyring } from '@nexus/crypto'
 import { createStateSigner, createVault } from '@nexus/crypto'
-import { type Logger, createMetrics, createRateLimiter, createRedis, createUuidV7, drawAhead } from '@nexus/service'
+import {
+  type Logger,
+  type RateLimiterOptions,
+  createMetrics,
+  createRateLimiter,
+  createRedis,
+  createUuidV7,
+  drawAhead,
+} from '@nexus/service'
+import { composeAgents } from './agents/compose-agents.ts'
 import { type BrokerDeps, buildApp } from './app.ts'
 import { systemOrigin } from './audit/audit-event.ts'
 import { createDenialRecorder } from './audit/record-denial.ts'
@@ -9,10 +18,12 @@ import { recordEvent } from './audit/record-event.ts'
 import { type Host, composeHousekeeping, composeSending } from './compose-background.ts'
 import type { BrokerConfig } from './config.ts'
 import { composeBranding } from './connect/compose-branding.ts'
-import { createLastUsed } from './connections/last-used.ts'
-import { createTokenReader } from './connections/read-token.ts'
+import { noteConnectionUses } from './connections/note-uses.ts'
+import { guardConnection } from './connections/guard-connection.ts'
+import { type ReadTokenDeps, type TokenReader, createTokenReader } from './connections/read-token.ts'
 import { createUnrefreshedLog } from './connections/unrefreshed-log.ts'
 import type { Database } from './db/database.ts'
+import { createLastUsed } from './db/last-used.ts'
 import { createBrokerMetrics } from './health/broker-metrics.ts'
 import { createRefreshMetrics, watchRefresher } from './health/refresh-metrics.ts'
 import type { CallerSettings } from './http/authenticate-caller.ts'
@@ -27,6 +38,9 @@ import { type SecretVault, createSecretVault } from './vault/secret-vault.ts'
 
 /** Refused calls that are recorded, per address. */
 const denialsPerMinute = 60
+
+/** Candidates for the client secret of one profile: enough to plan by, too few to guess by. */
+const secretComparisonsPerMinute = 20
 
 export type ComposedBroker = AsyncDisposable & {
   readonly app: Awaited<ReturnType<typeof buildApp>>
@@ -71,11 +85,12 @@ export async function composeBroker(
   const refresher = resources.use(await composeRefresher(config, { ...shared, ...refreshMetrics, checkpoint }))
   watchRefresher(metrics, database, refresher.breakers, refresher.held)
   const sending = composeSending(config, resources, { ...shared, ...outbound, metrics })
-  const lastUsed = resources.use(createLastUsed(database, logger, host.monotonicMs))
-  const logUnrefreshed = createUnrefreshedLog(logger, host.monotonicMs)
+  const agents = composeAgents({ ...shared, redis, metrics }, resources)
 
   const deps: BrokerDeps = {
     ...shared,
+    ...agents,
+    guardConnection: (agent, id, permissions) => guardConnection(database, agent, id, permissions),
     metrics,
     redis,
     sweeper,
@@ -89,23 +104,8 @@ export async function composeBroker(
     ...composeBranding(config, { ...shared, fetch: outbound.fetch }),
     ...handshakeSettings(config),
     randomBytes,
-    limitPublicRoutes: limitByAddress(
-      createRateLimiter({
-        redis: redis?.client,
-        perMinute: config.AUTH_RATE_LIMIT_PER_MINUTE,
-        prefix: 'nexus:broker:auth:',
-        now: host.now,
-      }),
-    ),
-    ...createTokenReader({
-      ...shared,
-      refresh: refresher.refreshConnection,
-      noteUse: lastUsed.note,
-      noteServedUnrefreshed(connectionId, error) {
-        refreshMetrics.countServedUnrefreshed(error.code)
-        logUnrefreshed(connectionId, error)
-      },
-    }),
+    ...composeLimits(config, redis?.client, host.now),
+    ...composeReader({ ...shared, refresh: refresher.refreshConnection, ...refreshMetrics }, resources),
   }
   const app = await buildApp(deps)
   // from the signal on, while requests in hand are finished, no further round begins
@@ -116,6 +116,41 @@ export async function composeBroker(
     await refresher.start()
   }
   return { app, start, refresher, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+}
+
+/** Counted over all Brokers, as far as Redis answers. */
+function composeLimits(config: BrokerConfig, redis: RateLimiterOptions['redis'], now: () => number) {
+  const perMinute = config.AUTH_RATE_LIMIT_PER_MINUTE
+  return {
+    limitPublicRoutes: limitByAddress(createRateLimiter({ redis, perMinute, prefix: 'nexus:broker:auth:', now })),
+    secretComparisons: createRateLimiter({
+      redis,
+      perMinute: secretComparisonsPerMinute,
+      prefix: 'nexus:broker:secret-compared:',
+      now,
+    }),
+  }
+}
+
+type ReaderParts = Omit<ReadTokenDeps, 'noteUse' | 'noteServedUnrefreshed'> & {
+  readonly logger: Logger
+  readonly monotonicMs: () => number
+  readonly countServedUnrefreshed: (code: string) => void
+}
+
+/** The reader of credentials, which keeps note of what is used and of what should have been fresher. */
+function composeReader(parts: ReaderParts, resources: AsyncDisposableStack): TokenReader {
+  const { database, logger, monotonicMs: now } = parts
+  const lastUsed = resources.use(createLastUsed({ logger, now, write: (uses) => noteConnectionUses(database, uses) }))
+  const logUnrefreshed = createUnrefreshedLog(logger, now)
+  return createTokenReader({
+    ...parts,
+    noteUse: lastUsed.note,
+    noteServedUnrefreshed(connectionId, error) {
+      parts.countServedUnrefreshed(error.code)
+      logUnrefreshed(connectionId, error)
+    },
+  })
 }
 
 type IntegrityWatch = {

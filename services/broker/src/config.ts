@@ -40,6 +40,12 @@ const keysSchema = z.object({
   ENCRYPTION_KEYS_EXTRA: keyList32(),
 })
 
+/** What `nexus hub` needs in the Broker's container. */
+const hubSchema = z.object({
+  DATABASE_URL: databaseFields.DATABASE_URL,
+  REDIS_URL: secretUrl(['redis', 'rediss', 'memory']).optional(),
+})
+
 const schema = z
   .object({
     ...databaseFields,
@@ -161,6 +167,11 @@ export function readMigrateConfig(env: Environment): z.output<typeof migrateSche
 /** @throws ConfigError */
 export function readKeysConfig(env: Environment): z.output<typeof keysSchema> {
   return readConfig(keysSchema, env)
+}
+
+/** @throws ConfigError */
+export function readHubConfig(env: Environment): z.output<typeof hubSchema> {
+  return readConfig(hubSchema, env)
 }
 
 /** Session locks fail behind transaction poolers, so migrations go around them where an operator gave a way. */

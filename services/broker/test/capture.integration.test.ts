@@ -91,7 +91,6 @@ test('[H4] with completion "app" what was typed in waits for the app, and its co
   ])
   expect(await connectionOf(broker, id)).toMatchObject({ status: 'pending' })
   const completed = await broker.send('POST', `/connections/${id}/complete`, {
-    key: broker.keys.ADMIN_API_KEY,
     body: { completion_code, workspace_id: 'ada' },
   })
   expect(completed.status, completed.text).toBe(200)

@@ -17,7 +17,7 @@ import {
   test,
   travel,
 } from './handshake-scene.ts'
-import { readToken, spawnTestBroker, startTestBroker } from './harness.ts'
+import { readToken, spawnTestBroker, startTestBroker, mintToken } from './harness.ts'
 
 // a process has to start, on machines that do other things too
 const timeout = 60_000
@@ -168,10 +168,15 @@ test('[R2] an app’s server that hangs up loses nothing: asked again, it hears 
   const held = await travelHeld(broker, provider)
   const gate = answers.createGate()
   provider.next('token', gate.step)
+  const token = await mintToken(broker, { zones: [{ zone: 'root', permissions: 'c' }] })
   const leaving = new AbortController()
   const gone = fetch(`${broker.url}/connections/${held.connection_id}/complete`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json', 'x-api-key': broker.keys.ADMIN_API_KEY },
+    headers: {
+      'content-type': 'application/json',
+      'x-api-key': broker.keys.API_KEY,
+      authorization: `Bearer ${token}`,
+    },
     body: JSON.stringify({ completion_code: held.completionCode, workspace_id: 'user-1' }),
     signal: leaving.signal,
   })
@@ -191,13 +196,15 @@ test(
     const { cluster, broker } = await startOwnCluster()
     const provider = await openProvider(broker)
     const held = await travelHeld(broker, provider)
+    // the app has its token, and the Broker knows it
+    await complete(broker, { ...held, connection_id: '019ab000-0000-7000-8000-00000000dead' })
     await cluster.stop('immediate')
-    const answer = await complete(broker, held, 'user-1', broker.keys)
+    const answer = await complete(broker, held)
     expect(answer).toMatchObject({ status: 503, body: { code: 'unavailable' } })
     expect(answer.headers.get('retry-after')).toMatch(/^\d+$/)
     expect(provider.requestsTo('token')).toEqual([])
     await cluster.start()
-    expect(await complete(broker, held, 'user-1', broker.keys)).toMatchObject({ status: 200 })
+    expect(await complete(broker, held)).toMatchObject({ status: 200 })
     expect(provider.requestsTo('token')).toHaveLength(1)
   },
 )
@@ -211,7 +218,7 @@ test(
     const held = await travelHeld(broker, provider)
     const gate = answers.createGate('after')
     provider.next('token', gate.step)
-    const completing = complete(broker, held, 'user-1', broker.keys)
+    const completing = complete(broker, held)
     await gate.arrived
     await cluster.stop('immediate')
     gate.open()

@@ -262,6 +262,6 @@ test('[V4] what is held when the keys are rotated is completed under the new key
   expect(await command(installation, rotation, 'keys', 'retire', idOf(old))).toMatchObject({ exitCode: 0 })
 
   await using second = await startBeside(next, '')
-  expect(await complete(second, held, 'user-1', keys)).toMatchObject({ status: 200 })
+  expect(await complete(second, held)).toMatchObject({ status: 200 })
   expect((await readToken(second, held.connection_id)).status).toBe(200)
 })

@@ -1,7 +1,7 @@
 import type { ConnectionCompleted } from '@nexus/contracts'
 import type { TestDatabase } from '@nexus/testing'
 import { type Journey, type Scripted, arrive, returned, travel } from './handshake-scene.ts'
-import { type Answer, type Client, type Keys, fileKeys } from './harness.ts'
+import type { Answer, Client } from './harness.ts'
 
 type Fields = Readonly<Record<string, unknown>>
 type Pool = TestDatabase['pool']
@@ -32,10 +32,9 @@ export function complete(
   broker: Client,
   { connection_id, completionCode }: Pick<Held, 'connection_id' | 'completionCode'>,
   workspaceId: string = person,
-  { ADMIN_API_KEY: key }: Pick<Keys, 'ADMIN_API_KEY'> = fileKeys,
 ): Promise<Answer<ConnectionCompleted & CompletionError>> {
   const body = { completion_code: completionCode, workspace_id: workspaceId }
-  return broker.send('POST', `/connections/${connection_id}/complete`, { body, key })
+  return broker.send('POST', `/connections/${connection_id}/complete`, { body })
 }
 
 /** How many secrets lie in the attempts of a connection: what is held is one. */

@@ -15,7 +15,7 @@ import {
   test,
   travel,
 } from './handshake-scene.ts'
-import { readToken, requestConnection, startTestBroker } from './harness.ts'
+import { readToken, requestConnection, startTestBroker, mintToken } from './harness.ts'
 
 const refused = { status: 409, body: { code: 'completion_refused' } }
 
@@ -59,7 +59,7 @@ test('the person comes back with a code, nothing has gone to the provider, and t
   ])
   const actors = (await eventsOf(broker, journey.connection_id)).map(({ event, actor_kind }) => [event, actor_kind])
   expect(actors).toContainEqual(['connection.held', 'browser'])
-  expect(actors).toContainEqual(['connection.completed', 'operator'])
+  expect(actors).toContainEqual(['connection.completed', 'agent'])
 })
 
 test('[H4] account linking by a forwarded link fails: the victim consents, and no token request reaches the provider', async ({
@@ -145,12 +145,20 @@ test('there is nothing to complete where nothing is held, and no connection wher
   expect(await complete(broker, unknown)).toMatchObject({ status: 404, body: { code: 'connection_not_found' } })
 })
 
-test('only the operator’s key says who came back: the Gateway’s does not', async ({ broker }) => {
+test('only a token with c says who came back: no other permission implies it, and no key', async ({ broker }) => {
   const provider = await openProvider(broker)
   const held = await travelHeld(broker, provider)
-  const { API_KEY: key } = broker.keys
-  const answer = await complete(broker, held, 'user-1', { ADMIN_API_KEY: key })
-  expect(answer).toMatchObject({ status: 403, body: { code: 'forbidden' } })
+  const body = { completion_code: held.completionCode, workspace_id: 'user-1' }
+  const path = `/connections/${held.connection_id}/complete`
+  const { API_KEY, ADMIN_API_KEY } = broker.keys
+  const withoutC = await mintToken(broker, { zones: [{ zone: 'root', permissions: 'rwx' }], is_admin: true })
+  for (const [key, headers, code] of [
+    [API_KEY, {}, 'insufficient_permission'],
+    [ADMIN_API_KEY, {}, 'forbidden'],
+    [API_KEY, { authorization: `Bearer ${withoutC}` }, 'insufficient_permission'],
+  ] as const) {
+    expect(await broker.send('POST', path, { key, headers, body })).toMatchObject({ status: 403, body: { code } })
+  }
   expect(await complete(broker, held)).toMatchObject({ status: 200 })
 })
 

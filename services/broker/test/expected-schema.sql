@@ -1,3 +1,47 @@
+create table agent_changes (
+  only_one boolean not null default true,
+  seq bigint not null,
+  constraint agent_changes_only_one_check CHECK (only_one),
+  constraint agent_changes_pkey PRIMARY KEY (only_one)
+);
+
+create table agent_token_zones (
+  token_id uuid not null,
+  zone text not null,
+  permissions text not null,
+  place integer not null,
+  constraint agent_token_zones_permissions_check CHECK (((permissions ~ '^(r?w?c?|rwxc?)$'::text) AND (permissions <> ''::text))),
+  constraint agent_token_zones_pkey PRIMARY KEY (token_id, zone),
+  constraint agent_token_zones_token_id_fkey FOREIGN KEY (token_id) REFERENCES agent_tokens(id) ON DELETE CASCADE,
+  constraint agent_token_zones_zone_fkey FOREIGN KEY (zone) REFERENCES zones(name)
+);
+CREATE INDEX agent_token_zones_zone ON public.agent_token_zones USING btree (zone);
+
+create table agent_tokens (
+  id uuid not null,
+  lookup text not null,
+  token_hash bytea not null,
+  name text not null,
+  owner text not null,
+  first_zone text not null,
+  is_admin boolean not null,
+  prefix text not null,
+  created_at timestamp with time zone not null default now(),
+  created_by text,
+  expires_at timestamp with time zone,
+  last_used_at timestamp with time zone,
+  revoked_at timestamp with time zone,
+  changed_seq bigint not null,
+  constraint agent_tokens_first_zone_fkey FOREIGN KEY (first_zone) REFERENCES zones(name),
+  constraint agent_tokens_lookup_check CHECK ((lookup ~ '^[0-9a-f]{8}$'::text)),
+  constraint agent_tokens_lookup_key UNIQUE (lookup),
+  constraint agent_tokens_pkey PRIMARY KEY (id),
+  constraint agent_tokens_token_hash_check CHECK ((octet_length(token_hash) = 32))
+) with (fillfactor=85);
+CREATE INDEX agent_tokens_changed ON public.agent_tokens USING btree (changed_seq);
+CREATE INDEX agent_tokens_created ON public.agent_tokens USING btree (created_at, id);
+CREATE UNIQUE INDEX agent_tokens_name ON public.agent_tokens USING btree (first_zone, name) WHERE (revoked_at IS NULL);
+
 create table audit_events (
   id uuid not null,
   at timestamp with time zone not null,
@@ -61,13 +105,15 @@ create table connections (
   constraint connections_completion_check CHECK ((completion = 'app'::text)),
   constraint connections_pkey PRIMARY KEY (id),
   constraint connections_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES provider_profiles(id),
-  constraint connections_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'active'::text, 'attention_required'::text, 'failed'::text, 'expired'::text, 'revoked'::text])))
+  constraint connections_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'active'::text, 'attention_required'::text, 'failed'::text, 'expired'::text, 'revoked'::text]))),
+  constraint connections_zone_fkey FOREIGN KEY (zone) REFERENCES zones(name)
 ) with (fillfactor=85);
 CREATE INDEX connections_created ON public.connections USING btree (created_at, id);
 CREATE INDEX connections_over ON public.connections USING btree (updated_at) WHERE (status = ANY (ARRAY['failed'::text, 'expired'::text, 'revoked'::text]));
 CREATE INDEX connections_pending ON public.connections USING btree (pending_until) WHERE (status = 'pending'::text);
 CREATE INDEX connections_provider ON public.connections USING btree (provider_id, created_at, id);
 CREATE INDEX connections_workspace ON public.connections USING btree (workspace_id, created_at, id);
+CREATE INDEX connections_zone ON public.connections USING btree (zone, created_at, id);
 
 create table encryption_keys (
   key_id bytea not null,
@@ -241,3 +287,12 @@ create table tokens (
 CREATE INDEX tokens_due ON public.tokens USING btree (provider_id, GREATEST(refresh_at, next_attempt_at)) WHERE (refresh_at IS NOT NULL);
 CREATE INDEX tokens_key_id ON public.tokens USING btree (key_id, connection_id);
 CREATE INDEX tokens_sent ON public.tokens USING btree (sent_at) WHERE (sent_epoch IS NOT NULL);
+
+create table zones (
+  name text not null,
+  created_at timestamp with time zone not null default now(),
+  removed_at timestamp with time zone,
+  disconnect_requested_at timestamp with time zone,
+  constraint zones_name_check CHECK ((name ~ '^[a-z0-9-]{1,64}$'::text)),
+  constraint zones_pkey PRIMARY KEY (name)
+);

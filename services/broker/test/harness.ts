@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
-import type { OAuthCredentialPayload } from '@nexus/contracts'
+import type { CreateAgentToken, OAuthCredentialPayload } from '@nexus/contracts'
 import {
   type CapturedLogs,
   type Service,
@@ -58,10 +58,19 @@ export type Sent = {
   readonly headers?: Readonly<Record<string, string>>
 }
 
-/** Talks to a Broker as Gateways and operators do. */
+/** Talks to a Broker as Gateways and operators do; completes connections as an app does, with a token for that. */
 export function createClient(url: string, keys: Keys) {
+  let appToken: Promise<string> | undefined
   async function send<Body = unknown>(method: string, path: string, sent: Sent = {}): Promise<Answer<Body>> {
-    const isOperator = /^\/(providers|audit|metrics|openapi)|\/complete(\?|$)/.test(path)
+    if (/\/complete(\?|$)/.test(path) && !('key' in sent) && sent.headers?.['authorization'] === undefined) {
+      const token = await (appToken ??= mintToken({ post }, { zones: [{ zone: 'root', permissions: 'c' }] }))
+      return send(method, path, {
+        ...sent,
+        key: keys.API_KEY,
+        headers: { ...sent.headers, authorization: `Bearer ${token}` },
+      })
+    }
+    const isOperator = /^\/(providers|audit|metrics|openapi|agent-tokens|zones|hub)/.test(path)
     const key = 'key' in sent ? sent.key : isOperator ? keys.ADMIN_API_KEY : keys.API_KEY
     const response = await fetch(new URL(path, url), {
       method,
@@ -76,11 +85,16 @@ export function createClient(url: string, keys: Keys) {
     const text = await response.text()
     return { status: response.status, headers: response.headers, text, body: parse(text) as Body }
   }
-  return {
-    send,
-    get: <Body = unknown>(path: string, sent?: Sent) => send<Body>('GET', path, sent),
-    post: <Body = unknown>(path: string, body?: unknown, sent?: Sent) => send<Body>('POST', path, { body, ...sent }),
-  }
+  const post = <Body = unknown>(path: string, body?: unknown, sent?: Sent) =>
+    send<Body>('POST', path, { body, ...sent })
+  return { send, get: <Body = unknown>(path: string, sent?: Sent) => send<Body>('GET', path, sent), post, keys }
+}
+
+/** Mints an agent token, as an operator does. */
+export async function mintToken({ post }: Pick<Client, 'post'>, wanted: Partial<CreateAgentToken>): Promise<string> {
+  const answer = await post<{ token: string }>('/agent-tokens', { name: `test-${randomUUID()}`, ...wanted })
+  if (answer.status !== 201) throw new Error(`the token was refused: ${answer.text}`)
+  return answer.body.token
 }
 
 function parse(text: string): unknown {

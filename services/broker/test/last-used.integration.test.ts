@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { createLogger } from '@nexus/service'
 import { type TestDatabase, captureLogs, createManualClock } from '@nexus/testing'
 import { afterEach, beforeEach, expect, vi } from 'vitest'
-import { createLastUsed } from '../src/connections/last-used.ts'
+import { noteConnectionUses } from '../src/connections/note-uses.ts'
+import { createLastUsed } from '../src/db/last-used.ts'
 import { openDatabase } from '../src/db/database.ts'
 import { whileLocked } from './database-tools.ts'
 import { test } from './refresh-scene.ts'
@@ -27,7 +28,7 @@ function openScene({ url }: Pick<TestDatabase, 'url'>) {
   resources.defer(() => database.close())
   const logger = createLogger({ level: 'trace', service: 'test', destination: captureLogs() })
   const { now, advance } = createManualClock()
-  const lastUsed = resources.use(createLastUsed(database, logger, now))
+  const lastUsed = resources.use(createLastUsed({ logger, now, write: (uses) => noteConnectionUses(database, uses) }))
   return { note: lastUsed.note, advance, [Symbol.asyncDispose]: () => resources.disposeAsync() }
 }
 

@@ -1,5 +1,6 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { Server } from 'node:http'
+import type { Access } from '../src/http/access.ts'
 import type { FastifyInstance, RouteOptions } from 'fastify'
 
 /** Collects every route and server of the Fastify instances made while `work` runs: the router's own list, not ours. */
@@ -26,7 +27,7 @@ export type ListedRoute = {
   readonly pattern: string
   /** The pattern with plausible parameters filled in. */
   readonly path: string
-  readonly access: 'agent' | 'operator' | 'any_key' | 'public' | undefined
+  readonly access: Access | 'public' | undefined
 }
 
 const parameters: Readonly<Record<string, string>> = {
@@ -34,6 +35,8 @@ const parameters: Readonly<Record<string, string>> = {
   ':ticket': 'x'.repeat(43),
   ':name': 'nobody',
   ':alias': 'nobody',
+  ':key_id': '019ab000-0000-7000-8000-00000000dead',
+  ':zone': 'nowhere',
   ':provider': 'nobody',
 }
 

@@ -3,6 +3,7 @@ export type AuditEventName =
   | 'provider.created'
   | 'provider.updated'
   | 'provider.deleted'
+  | 'provider.secret_compared'
   | 'connection.requested'
   | 'oauth_flow_completed'
   | 'oauth_error'
@@ -32,6 +33,12 @@ export type AuditEventName =
   | 'keys.rotated'
   | 'keys.retired'
   | 'access.denied'
+  | 'agent_token.created'
+  | 'agent_token.revoked'
+  | 'agent_token.zone_added'
+  | 'agent_token.zone_removed'
+  | 'zone.created'
+  | 'zone.removed'
   | 'vault.integrity_failed'
 
 export type ActorKind = 'agent' | 'operator' | 'gateway' | 'browser' | 'system'
@@ -56,7 +63,7 @@ export const systemOrigin: Origin = {
 
 export type AuditEvent = {
   readonly event: AuditEventName
-  /** `success`, or the error code of the failure. */
+  /** `success`, the error code of the failure, or what was found. */
   readonly outcome: string
   readonly origin: Origin
   readonly zone?: string | undefined

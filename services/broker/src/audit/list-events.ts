@@ -3,7 +3,7 @@ import type { Queryable } from '../db/database.ts'
 import { AppError } from '@nexus/service'
 import { decodeCursor, toPage } from '../http/cursor.ts'
 import type { AuditEventName } from './audit-event.ts'
-import { selectAuditEvents, selectEventsSince } from './store.ts'
+import { countReadsSince, selectAuditEvents, selectEventsSince } from './store.ts'
 
 export type AuditQuery = {
   readonly event_type?: string | undefined
@@ -43,6 +43,15 @@ export function findEventsSince(
   events: readonly AuditEventName[],
 ): Promise<readonly Recorded[]> {
   return selectEventsSince(database, connectionId, since, events)
+}
+
+/** Reads of credentials in the last minutes, refused ones too; of these zones, or of all. */
+export function countRecentReads(
+  database: Queryable,
+  minutes: number,
+  zones: readonly string[] | undefined,
+): Promise<number> {
+  return countReadsSince(database, minutes, zones)
 }
 
 /** RFC 3339 allows offsets and a year that PostgreSQL does not know; in UTC only the year is left to check. */

@@ -91,7 +91,12 @@ async function insertReads(
       insert into audit_reads (id, at, event, outcome, zone, actor_kind, actor_id, connection_id, provider_id,
                                token_version, address, user_agent, request_id)
       select id, ${at}::timestamptz,
-             case verdict when 'success' then 'token_retrieved' else 'token_retrieval_failed' end,
+             case when verdict = 'success' then 'token_retrieved'
+                  -- it is there, and not for whoever asked
+                  when verdict = 'insufficient_permission' or (verdict = 'connection_not_found' and zone is not null)
+                    then 'access.denied'
+                  else 'token_retrieval_failed'
+             end,
              verdict, zone, actor_kind, actor_id, connection_id, provider_id, token_version, address, user_agent, request_id
         from judged
       on conflict do nothing

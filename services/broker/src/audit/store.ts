@@ -74,3 +74,16 @@ export async function selectEventsSince(
      where connection_id = ${connectionId}::uuid and at >= ${since}::timestamptz and event = any (${events}::text[])
      order by at, id`)
 }
+
+export async function countReadsSince(
+  database: Queryable,
+  minutes: number,
+  zones: readonly string[] | undefined,
+): Promise<number> {
+  const [row] = await database.query<{ count: number }>(sql`
+    select count(*)::float8 as count
+      from audit_reads
+     where at > now() - make_interval(mins => ${minutes}::int)
+       and (${zones ?? null}::text[] is null or zone = any (${zones ?? null}::text[]))`)
+  return row?.count ?? 0
+}

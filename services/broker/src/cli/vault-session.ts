@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import { userInfo } from 'node:os'
 import { type Keyring, createKeyring } from '@nexus/crypto'
 import { createUuidV7, drawAhead } from '@nexus/service'
 import type { Origin } from '../audit/audit-event.ts'
 import { type Environment, readKeysConfig } from '../config.ts'
 import { type Database, openDatabase } from '../db/database.ts'
 import { migrationLockId } from '../db/migrate.ts'
+import { commandOrigin } from './command-origin.ts'
 
 /** What commands on keys and vault work with. */
 export type VaultSession = {
@@ -54,20 +54,5 @@ export async function withVaultSession<Result>(
   } finally {
     process.off('SIGINT', stop).off('SIGTERM', stop)
     await database.close()
-  }
-}
-
-/** Whoever may run this command holds the keys; the name is what the system calls them. */
-function commandOrigin(): Origin {
-  const actorId = `cli:${userName()}`
-  return { actorKind: 'operator', actorId, address: undefined, userAgent: undefined, requestId: undefined }
-}
-
-function userName(): string {
-  try {
-    return userInfo().username
-  } catch {
-    // a container may run under a number that has no name
-    return String(process.getuid?.() ?? 'unknown')
   }
 }

@@ -2,8 +2,11 @@ import type { ConnectionStatus } from '@nexus/contracts'
 import type { Queryable } from '../db/database.ts'
 import { countByStatus } from './store.ts'
 
-/** How many connections read as each status now. Reads the whole table: half a second for a million. */
-export async function countConnections(database: Queryable): Promise<ReadonlyMap<ConnectionStatus, number>> {
-  const counted = await countByStatus(database)
+/** How many connections, of these zones or of all, read as each status now. Reads the whole table: half a second for a million. */
+export async function countConnections(
+  database: Queryable,
+  zones?: readonly string[],
+): Promise<ReadonlyMap<ConnectionStatus, number>> {
+  const counted = await countByStatus(database, zones)
   return new Map(counted.map(({ status, count }) => [status, count]))
 }

@@ -60,36 +60,50 @@ export async function selectRevokedSince(database: Queryable, id: string): Promi
   return row?.since
 }
 
-/** Removed profiles whose connections are to be disconnected. */
-export async function selectProvidersToDisconnect(database: Queryable): Promise<readonly string[]> {
-  const rows = await database.query<{ id: string }>(sql`
-    select id from provider_profiles where disconnect_requested_at is not null order by disconnect_requested_at, id`)
-  return rows.map(({ id }) => id)
+/** What was removed, and takes its connections along: a profile by its id, or a zone by its name. */
+export type Removed =
+  | { readonly kind: 'provider'; readonly id: string }
+  | { readonly kind: 'zone'; readonly id: string }
+
+/** Removed profiles and zones whose connections are to be disconnected. */
+export function selectRemoved(database: Queryable): Promise<readonly Removed[]> {
+  return database.query<Removed>(sql`
+    select kind, id
+      from (select 'provider' as kind, id::text, disconnect_requested_at as at from provider_profiles
+            union all
+            select 'zone', name, disconnect_requested_at from zones) as removed
+     where at is not null
+     order by at, id`)
 }
 
 export type LivingConnection = { readonly id: string; readonly createdAt: string }
 
-/** The next connections of a profile that are neither over nor revoked, in the order of creation. */
+const partOf = ({ kind, id }: Removed) =>
+  kind === 'provider' ? fragment`c.provider_id = ${id}::uuid` : fragment`c.zone = ${id}::text`
+
+/** The next connections of it that are neither over nor revoked, in the order of creation. */
 export async function selectLivingConnections(
   database: Queryable,
-  providerId: string,
+  removed: Removed,
   after: LivingConnection | undefined,
   limit: number,
 ): Promise<readonly LivingConnection[]> {
   return database.query<LivingConnection>(sql`
     select c.id, c.created_at::text as "createdAt"
       from connections c
-     where c.provider_id = ${providerId}::uuid and ${living}
+     where ${partOf(removed)} and ${living}
        and (${after?.createdAt ?? null}::timestamptz is null
             or (c.created_at, c.id) > (${after?.createdAt ?? null}::timestamptz, ${after?.id ?? null}::uuid))
      order by c.created_at, c.id
      limit ${limit}::int`)
 }
 
-/** Nothing of a removed profile is left to disconnect: nothing new can come, since it starts no handshakes. */
-export async function clearDisconnectRequest(database: Queryable, providerId: string): Promise<void> {
-  await database.query(sql`
-    update provider_profiles p set disconnect_requested_at = null
-     where p.id = ${providerId}::uuid
-       and not exists (select from connections c where c.provider_id = p.id and ${living})`)
+/** Nothing is left of it to disconnect, and nothing new can come: nobody starts a handshake with it or in it. */
+export async function clearDisconnectRequest(database: Queryable, removed: Removed): Promise<void> {
+  const isDone = fragment`not exists (select from connections c where ${partOf(removed)} and ${living})`
+  await database.query(
+    removed.kind === 'provider'
+      ? sql`update provider_profiles set disconnect_requested_at = null where id = ${removed.id}::uuid and ${isDone}`
+      : sql`update zones set disconnect_requested_at = null where name = ${removed.id}::text and ${isDone}`,
+  )
 }

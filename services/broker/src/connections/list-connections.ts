@@ -1,8 +1,9 @@
 import type { Connection as ConnectionBody, ConnectionStatus } from '@nexus/contracts'
-import { AppError } from '@nexus/service'
 import type { Queryable } from '../db/database.ts'
+import { type Agent, zonesWith } from '../agents/agent.ts'
 import { decodeCursor, toPage } from '../http/cursor.ts'
 import type { Connection } from './connection.ts'
+import { connectionNotFound } from './guard-connection.ts'
 import { selectConnection, selectConnections } from './store.ts'
 
 export type ConnectionQuery = {
@@ -14,13 +15,14 @@ export type ConnectionQuery = {
   readonly limit: number
 }
 
-/** One page, oldest first. @throws AppError `invalid_request` for a foreign cursor */
-export async function listConnections(database: Queryable, query: ConnectionQuery) {
+/** One page, oldest first, of the zones that the agent may read. @throws AppError `invalid_request` for a foreign cursor */
+export async function listConnections(database: Queryable, query: ConnectionQuery, agent: Agent) {
   const rows = await selectConnections(database, {
     workspaceId: query.workspace_id,
     provider: query.provider,
     status: query.status,
     zone: query.zone,
+    zones: zonesWith(agent, ['r']),
     after: decodeCursor('connections', query.cursor),
     limit: query.limit + 1,
   })
@@ -34,7 +36,7 @@ export async function listConnections(database: Queryable, query: ConnectionQuer
 /** @throws AppError `connection_not_found` */
 export async function getConnection(database: Queryable, id: string): Promise<ConnectionBody> {
   const connection = await selectConnection(database, id)
-  if (connection === undefined) throw new AppError('connection_not_found', 'There is no such connection.')
+  if (connection === undefined) throw connectionNotFound()
   return toConnectionBody(connection)
 }
 

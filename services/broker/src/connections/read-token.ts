@@ -1,13 +1,15 @@
 import type { CredentialPayload } from '@nexus/contracts'
 import { AppError, isAppError } from '@nexus/service'
+import type { Agent } from '../agents/agent.ts'
 import type { Origin } from '../audit/audit-event.ts'
 import { type ReadRecord, type ReadVerdict, recordReads, supersededOutcome } from '../audit/record-reads.ts'
 import type { Database } from '../db/database.ts'
 import { readMargin } from '../refresher/schedule.ts'
 import type { SealedSecret, SecretVault } from '../vault/secret-vault.ts'
-import { createBatcher } from './batcher.ts'
+import { createBatcher } from '../db/batcher.ts'
 import { toCredentialPayload } from './credential-payload.ts'
 import { openCredentials } from './credential-set.ts'
+import { assertAllowed, connectionNotFound } from './guard-connection.ts'
 import { type ReadableToken, selectReadableTokens } from './token-store.ts'
 
 export type ReadTokenDeps = {
@@ -21,7 +23,10 @@ export type ReadTokenDeps = {
   readonly noteUse: (connectionId: string) => void
 }
 
-type ReadToken = (connectionId: string, origin: Origin) => Promise<CredentialPayload>
+/** Who asks. */
+type Asker = { readonly origin: Origin; readonly agent: Agent }
+
+type ReadToken = (connectionId: string, asker: Asker) => Promise<CredentialPayload>
 
 export type TokenReader = {
   /** A token in its last minute is refreshed first; one that still lives is served even where that fails. */
@@ -33,6 +38,7 @@ export type TokenReader = {
 type Ask = {
   readonly connectionId: string
   readonly origin: Origin
+  readonly agent: Agent
   readonly hasTriedRefresh: boolean
   readonly refreshFailure: AppError | undefined
   /** Nothing but a fresh token will do. */
@@ -75,9 +81,9 @@ export function createTokenReader(deps: ReadTokenDeps): TokenReader {
   }
   const untried = { hasTriedRefresh: false, refreshFailure: undefined }
   return {
-    readToken: (connectionId, origin) => settle({ ...untried, connectionId, origin, mustBeFresh: false }),
-    readRefreshedToken: async (connectionId, origin) =>
-      settle(await refreshFor(deps, { ...untried, connectionId, origin, mustBeFresh: true }, patienceMs.expired)),
+    readToken: (connectionId, asker) => settle({ ...untried, connectionId, ...asker, mustBeFresh: false }),
+    readRefreshedToken: async (connectionId, asker) =>
+      settle(await refreshFor(deps, { ...untried, connectionId, ...asker, mustBeFresh: true }, patienceMs.expired)),
   }
 }
 
@@ -122,7 +128,8 @@ function noteRelease(deps: ReadTokenDeps, { connectionId, refreshFailure }: Ask)
 
 /** What one caller is to get, as far as the row tells. Callers of one connection share one unsealing. */
 function decide(vault: SecretVault, ask: Ask, row: ReadableToken | undefined, opened: Map<string, Answer>): Answer {
-  if (row === undefined) return refuse(new AppError('connection_not_found', 'There is no such connection.'))
+  const refusal = refuseAgent(ask.agent, row?.zone)
+  if (row === undefined || refusal !== undefined) return refuse(refusal ?? connectionNotFound())
   if (row.status !== 'active') return refuse(notActive(row))
   if (row.sealed === null || row.keyId === null || row.version === null)
     return refuse(new AppError('internal', 'An active connection has no token.'))
@@ -136,6 +143,17 @@ function decide(vault: SecretVault, ask: Ask, row: ReadableToken | undefined, op
   const known = opened.get(row.connectionId) ?? open(vault, row, row.version, { sealed: row.sealed, keyId: row.keyId })
   opened.set(row.connectionId, known)
   return known
+}
+
+/** What lies outside the agent's zones is not there, for all it can tell (C4). */
+function refuseAgent(agent: Agent, zone: string | undefined): AppError | undefined {
+  try {
+    assertAllowed(agent, zone, ['r'])
+    return undefined
+  } catch (error) {
+    if (isAppError(error)) return error
+    throw error
+  }
 }
 
 function open(vault: SecretVault, row: ReadableToken, version: number, sealed: SealedSecret): Answer {

@@ -8,7 +8,7 @@ import {
   noQuery,
 } from '@nexus/contracts'
 import type { ZodApp } from '@nexus/service'
-import { agentRoute } from '../http/access.ts'
+import { agentRoute, connectionRoute } from '../http/access.ts'
 import { type DisconnectDeps, disconnectConnection } from './disconnect-connection.ts'
 import { getConnection, listConnections } from './list-connections.ts'
 import type { TokenReader } from './read-token.ts'
@@ -19,7 +19,7 @@ export function registerConnectionRoutes(app: ZodApp, deps: ConnectionRouteDeps)
   app.get(
     '/connections',
     {
-      config: agentRoute,
+      config: agentRoute('r'),
       schema: {
         tags: ['connections'],
         summary: 'Connections, oldest first',
@@ -27,13 +27,13 @@ export function registerConnectionRoutes(app: ZodApp, deps: ConnectionRouteDeps)
         response: { 200: connectionList },
       },
     },
-    async ({ query }) => listConnections(deps.database, query),
+    async ({ query, agent }) => listConnections(deps.database, query, agent),
   )
   const one = { params: idParams, querystring: noQuery }
   app.get(
     '/connections/:id',
     {
-      config: agentRoute,
+      config: connectionRoute('r'),
       schema: { tags: ['connections'], summary: 'One connection', ...one, response: { 200: connection } },
     },
     async ({ params }) => getConnection(deps.database, params.id),
@@ -41,7 +41,8 @@ export function registerConnectionRoutes(app: ZodApp, deps: ConnectionRouteDeps)
   app.get(
     '/connections/:id/token',
     {
-      config: agentRoute,
+      // the reader looks at the zone beside everything else, in one statement for many
+      config: agentRoute('r'),
       schema: {
         tags: ['connections'],
         summary: 'The credential, fresh enough to use',
@@ -49,12 +50,13 @@ export function registerConnectionRoutes(app: ZodApp, deps: ConnectionRouteDeps)
         response: { 200: credentialPayload },
       },
     },
-    async ({ params, origin }) => deps.readToken(params.id, origin),
+    async ({ params, origin, agent }) => deps.readToken(params.id, { origin, agent }),
   )
   app.post(
     '/connections/:id/refresh',
     {
-      config: agentRoute,
+      // its answer is the credential
+      config: connectionRoute('r', 'w'),
       schema: {
         tags: ['connections'],
         summary: 'Refresh now, and answer the credential',
@@ -62,12 +64,12 @@ export function registerConnectionRoutes(app: ZodApp, deps: ConnectionRouteDeps)
         response: { 200: credentialPayload },
       },
     },
-    async ({ params, origin }) => deps.readRefreshedToken(params.id, origin),
+    async ({ params, origin, agent }) => deps.readRefreshedToken(params.id, { origin, agent }),
   )
   app.delete(
     '/connections/:id',
     {
-      config: agentRoute,
+      config: connectionRoute('w'),
       schema: {
         tags: ['connections'],
         summary: 'Disconnect: forget the secrets, and revoke them at the provider',

@@ -5,17 +5,17 @@ import {
   startRevocationWorker,
 } from '../revocations/revocation-worker.ts'
 import type { DisconnectDeps } from './disconnect-connection.ts'
-import { disconnectProviders } from './disconnect-providers.ts'
+import { disconnectRemoved } from './disconnect-removed.ts'
 
 const everyMs = 5_000
 
-/** Starts what goes on behind a disconnection: the revocations owed, and the connections of removed providers. */
+/** Starts what goes on behind a disconnection: the revocations owed, and the connections of removed profiles and zones. */
 export function startDisconnecting(deps: DisconnectDeps & RevocationWorkerDeps): RevocationWorker {
   const worker = startRevocationWorker(deps)
   const loop = startBackgroundLoop({
-    name: 'disconnect removed providers',
+    name: 'disconnect what was removed',
     everyMs,
-    work: (signal) => disconnectProviders(deps, signal),
+    work: (signal) => disconnectRemoved(deps, signal),
     logger: deps.logger,
     random: deps.random,
   })

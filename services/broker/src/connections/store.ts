@@ -1,5 +1,6 @@
 import type { Queryable } from '../db/database.ts'
-import { fragment, sql } from '../db/sql.ts'
+import type { Use } from '../db/last-used.ts'
+import { fragment, prepared, sql } from '../db/sql.ts'
 import type { ConnectionStatus } from '@nexus/contracts'
 import type { Connection } from './connection.ts'
 
@@ -68,11 +69,20 @@ export async function selectConnection(database: Queryable, id: string): Promise
   return row && fromRow(row)
 }
 
+export async function selectZoneOf(database: Queryable, id: string): Promise<string | undefined> {
+  const [row] = await database.query<{ zone: string }>(
+    prepared('zone-of', sql`select c.zone from connections c where c.id = ${id}::uuid`),
+  )
+  return row?.zone
+}
+
 export type ConnectionFilter = {
   readonly workspaceId: string | undefined
   readonly provider: string | undefined
   readonly status: ConnectionStatus | undefined
   readonly zone: string | undefined
+  /** No others are looked at; undefined: all. */
+  readonly zones: readonly string[] | undefined
   readonly after: { readonly position: string; readonly id: string } | undefined
   readonly limit: number
 }
@@ -92,6 +102,7 @@ export async function selectConnections(
        and (${filter.provider ?? null}::text is null or p.name = ${filter.provider ?? null}::text)
        and (${filter.status ?? null}::text is null or ${effectiveStatus} = ${filter.status ?? null}::text)
        and (${filter.zone ?? null}::text is null or c.zone = ${filter.zone ?? null}::text)
+       and (${filter.zones ?? null}::text[] is null or c.zone = any (${filter.zones ?? null}::text[]))
        and (${after.position}::timestamptz is null or (c.created_at, c.id) > (${after.position}::timestamptz, ${after.id}::uuid))
      order by c.created_at, c.id
      limit ${filter.limit}::int`)
@@ -179,8 +190,6 @@ export async function updateToAttentionRequired(transaction: Queryable, id: stri
   return rows.length === 1
 }
 
-export type Use = { readonly id: string; readonly secondsAgo: number }
-
 /** At most once a minute per row, in the order of ids, passing over rows that somebody holds (data.md, Audit). */
 export async function touchLastUsed(database: Queryable, uses: readonly Use[]): Promise<void> {
   await database.query(sql`
@@ -210,7 +219,10 @@ export async function updateGrantedScopes(
 
 export type StatusCount = { readonly status: ConnectionStatus; readonly count: number }
 
-export function countByStatus(database: Queryable): Promise<readonly StatusCount[]> {
+export function countByStatus(database: Queryable, zones?: readonly string[]): Promise<readonly StatusCount[]> {
   return database.query<StatusCount>(sql`
-    select ${effectiveStatus} as status, count(*)::float8 as count from connections c group by 1`)
+    select ${effectiveStatus} as status, count(*)::float8 as count
+      from connections c
+     where ${zones ?? null}::text[] is null or c.zone = any (${zones ?? null}::text[])
+     group by 1`)
 }

@@ -1,11 +1,13 @@
 import type { ConnectionRequested, ConsentSpec } from '@nexus/contracts'
 import { AppError } from '@nexus/service'
+import { type Agent, chooseZone } from '../agents/agent.ts'
 import type { Origin } from '../audit/audit-event.ts'
 import { recordEvent } from '../audit/record-event.ts'
 import { createPendingConnection, prolongPendingConnection } from '../connections/activate-connection.ts'
 import type { Database, Queryable } from '../db/database.ts'
 import { findProviderForHandshake } from '../providers/list-providers.ts'
 import { type Provider, isStatic } from '../providers/provider.ts'
+import { holdZones } from '../zones/hold-zones.ts'
 import { type LinkDeps, asksToConfirm, createLink, describeLink } from './create-link.ts'
 import { type IdempotentRequest, claimKey, findEarlier, identifyRequest, retryLostRace } from './idempotency.ts'
 import { type ReturnDomain, assertReturnUrlAllowed } from './return-url.ts'
@@ -18,24 +20,26 @@ export type BeginHandshakeDeps = LinkDeps & {
 
 export type HandshakeRequest = {
   readonly spec: ConsentSpec
+  readonly agent: Agent
+  /** Beside the one in `spec`, by a header. */
+  readonly namedZone: string | undefined
   readonly idempotencyKey: string | undefined
   readonly origin: Origin
 }
-
-const zone = 'root'
 
 /**
  * Starts a handshake: a pending connection and a link for the person whose account it is to be.
  *
  * Nothing goes to the provider yet, and the link can be opened as often as needed until it is used (H4).
- * @throws AppError `provider_not_found`, `zone_not_found`, `scope_not_allowed`, `return_url_not_allowed`,
+ * @throws AppError `provider_not_found`, `zone_required`, `zone_not_found`, `insufficient_permission`, `scope_not_allowed`, `return_url_not_allowed`,
  *   `idempotency_mismatch`, `already_completed`
  */
 export async function beginHandshake(
   deps: BeginHandshakeDeps,
-  { spec, idempotencyKey, origin }: HandshakeRequest,
+  { spec: asked, agent, namedZone, idempotencyKey, origin }: HandshakeRequest,
 ): Promise<ConnectionRequested> {
-  assertZoneExists(spec.zone)
+  const spec = namedZone === undefined ? asked : { ...asked, zone: mergeZones(asked.zone, namedZone) }
+  const zone = chooseZone(agent, spec.zone)
   const provider = await findProviderForHandshake(deps.database, spec, zone)
   const scopes = decideScopes(provider, spec.scopes)
   if (spec.return_url !== undefined) assertReturnUrlAllowed(spec.return_url, deps.returnDomains)
@@ -43,7 +47,8 @@ export async function beginHandshake(
 
   const link = await retryLostRace(() =>
     deps.database.transaction(async (transaction) => {
-      const connectionId = await findOrCreateConnection(deps, transaction, { spec, idempotent, provider, scopes })
+      await holdZones(transaction, [zone])
+      const connectionId = await findOrCreateConnection(deps, transaction, { spec, zone, idempotent, provider, scopes })
       const about = { zone, connectionId, providerId: provider.id }
       const event = { event: 'connection.requested', outcome: 'success', origin, ...about } as const
       await recordEvent(transaction, deps.createId(), event)
@@ -63,12 +68,16 @@ export async function beginHandshake(
   return describeLink(deps, link)
 }
 
-function assertZoneExists(name: string | undefined): void {
-  if (name !== undefined && name !== zone) throw new AppError('zone_not_found', 'There is no such zone.')
+function mergeZones(inBody: string | undefined, inHeader: string): string {
+  if (inBody === undefined || inBody === inHeader) return inHeader
+  throw new AppError('invalid_request', 'zone: is another one than X-Nexus-Zone-ID names', {
+    details: { fields: [{ field: 'zone', problem: 'is another one than X-Nexus-Zone-ID names' }] },
+  })
 }
 
 type WantedConnection = {
   readonly spec: ConsentSpec
+  readonly zone: string
   readonly idempotent: IdempotentRequest | undefined
   readonly provider: Provider
   readonly scopes: readonly string[]
@@ -78,7 +87,7 @@ type WantedConnection = {
 async function findOrCreateConnection(
   deps: BeginHandshakeDeps,
   transaction: Queryable,
-  { spec, idempotent, provider, scopes }: WantedConnection,
+  { spec, zone, idempotent, provider, scopes }: WantedConnection,
 ): Promise<string> {
   const earlier = idempotent && (await findEarlier(transaction, idempotent))
   if (earlier !== undefined) {

@@ -7,6 +7,7 @@ import { type HeldConnection, holdForReconnect } from '../connections/replace-gr
 import type { Database, Queryable } from '../db/database.ts'
 import { findProviderForHandshake } from '../providers/list-providers.ts'
 import { type Provider, isStatic } from '../providers/provider.ts'
+import { holdZones } from '../zones/hold-zones.ts'
 import { type CreatedLink, type LinkDeps, asksToConfirm, createLink, describeLink } from './create-link.ts'
 import { type IdempotentRequest, claimKey, findEarlier, identifyRequest, retryLostRace } from './idempotency.ts'
 import { type ReturnDomain, assertReturnUrlAllowed } from './return-url.ts'
@@ -32,7 +33,7 @@ export type ReconnectionRequest = {
  * waits in the handshake. One that still waits for its first grant gets a new link for that. Either way the links that were
  * given out before open nothing any more, and what is under way on one of them completes nothing.
  * @throws AppError `invalid_request` where it would weaken the connection's `completion`; `connection_not_found`, `connection_not_active` for a revoked one, `provider_not_found` where the profile
- *   was removed, `scope_not_allowed`, `return_url_not_allowed`, `idempotency_mismatch`, `already_completed`
+ *   was removed, `zone_not_found` where the zone was, `scope_not_allowed`, `return_url_not_allowed`, `idempotency_mismatch`, `already_completed`
  */
 export async function beginReconnect(
   deps: BeginReconnectDeps,
@@ -61,6 +62,7 @@ async function createReconnectLink(
 ): Promise<CreatedLink> {
   const connection = await holdForReconnect(transaction, connectionId)
   const { status, zone, providerId } = connection
+  await holdZones(transaction, [zone])
   assertCompletionStays(connection, wanted)
   const isWaiting = status === 'pending'
   if (isWaiting) await prolongPendingConnection(transaction, connectionId, deps.linkTtlSeconds)

@@ -1,14 +1,14 @@
 import { completeConnectionBody, connectionCompleted, idParams, noQuery } from '@nexus/contracts'
 import type { ZodApp } from '@nexus/service'
-import { operatorRoute } from '../http/access.ts'
+import { connectionRoute } from '../http/access.ts'
 import { type CompleteConnectionDeps, completeConnection } from './complete-connection.ts'
 
-/** For the servers of apps, which know who their users are: no agent may say so, so the Gateway's key does not open it. */
+/** For the servers of apps, which know who their users are: their tokens hold `c`, which nothing else implies. */
 export function registerCompletionRoutes(app: ZodApp, deps: CompleteConnectionDeps): void {
   app.post(
     '/connections/:id/complete',
     {
-      config: operatorRoute,
+      config: connectionRoute('c'),
       schema: {
         tags: ['handshake'],
         summary: 'Say which user came back, and so complete a connection',

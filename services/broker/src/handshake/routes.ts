@@ -17,7 +17,7 @@ import {
 } from '@nexus/service'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
-import { agentRoute, pageRoute } from '../http/access.ts'
+import { agentRoute, connectionRoute, pageRoute } from '../http/access.ts'
 import { type BeginHandshakeDeps, beginHandshake } from './begin-handshake.ts'
 import { beginReconnect } from './begin-reconnect.ts'
 import { type Callback, callbackQuery } from './callback.ts'
@@ -41,7 +41,7 @@ export function registerHandshakeRoutes(app: ZodApp, deps: HandshakeRouteDeps): 
   app.post(
     '/auth/consent-spec',
     {
-      config: agentRoute,
+      config: agentRoute('w'),
       bodyLimit: connectionRequestLimit,
       schema: {
         tags: ['handshake'],
@@ -52,13 +52,13 @@ export function registerHandshakeRoutes(app: ZodApp, deps: HandshakeRouteDeps): 
         response: { 200: connectionRequested },
       },
     },
-    async ({ body, headers, origin }) =>
-      beginHandshake(deps, { spec: body, idempotencyKey: headers['idempotency-key'], origin }),
+    async ({ body, headers, agent, namedZone, origin }) =>
+      beginHandshake(deps, { spec: body, agent, namedZone, idempotencyKey: headers['idempotency-key'], origin }),
   )
   app.post(
     '/connections/:id/reconnect',
     {
-      config: agentRoute,
+      config: connectionRoute('w'),
       bodyLimit: connectionRequestLimit,
       schema: {
         tags: ['handshake'],

@@ -1,13 +1,16 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { Cidrs, Secret } from '@nexus/config'
-import { errorBody } from '@nexus/contracts'
+import { type Permission, errorBody } from '@nexus/contracts'
 import { sha256 } from '@nexus/crypto'
 import { AppError, type ZodApp, clientAddress, isAppError } from '@nexus/service'
-import type { FastifyRequest, RouteOptions } from 'fastify'
+import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import { z } from 'zod'
 import type { Origin } from '../audit/audit-event.ts'
 import type { Denial, RecordDenial } from '../audit/record-denial.ts'
-import type { Access } from './access.ts'
+import { type Agent, anonymousAgent, assertMaySomewhere, operatorAgent } from '../agents/agent.ts'
+import type { Identities } from '../agents/identify-agent.ts'
+import type { Access, Need } from './access.ts'
+import { identifyAgent, readZoneHeader, tellIdentity } from './identify-caller.ts'
 
 export type CallerSettings = {
   readonly apiKeys: readonly Secret<string>[]
@@ -20,25 +23,40 @@ export type CallerSettings = {
 declare module 'fastify' {
   interface FastifyRequest {
     origin: Origin
+    /** Who asks, on routes for agents; nobody in particular elsewhere. */
+    agent: Agent
+    /** By X-Nexus-Zone-ID. */
+    namedZone: string | undefined
   }
+}
+
+export type AuthenticationDeps = {
+  readonly recordDenial: RecordDenial
+  readonly identify: Identities['identify']
+  /** Whether the agent sees this connection, and may do this to it. @throws AppError otherwise */
+  readonly guardConnection: (agent: Agent, id: string, permissions: readonly Permission[]) => Promise<void>
 }
 
 type KeyKind = 'gateway' | 'operator'
 
 /**
  * Decides for every route whether its caller may use it, in this order: the address, the API key, the kind of key, the
- * agent token. A route that declares no access cannot be registered (C2). What is refused is recorded.
+ * agent token, what the agent may do at all, and, once the request is known to be well-formed, whether it may do it to this
+ * connection. A route that declares neither who may call it nor what they must hold cannot be registered (C2). What is
+ * refused is recorded.
  */
-export function installAuthentication(app: ZodApp, settings: CallerSettings, recordDenial: RecordDenial): void {
+export function installAuthentication(app: ZodApp, settings: CallerSettings, deps: AuthenticationDeps): void {
+  const { recordDenial } = deps
   const identifyKey = createKeyCheck(settings)
   app.decorateRequest('origin')
+  app.decorateRequest('agent')
+  app.decorateRequest('namedZone', undefined)
   app.addHook('onRoute', (route) => {
-    if (route.config?.access === undefined && route.config?.public !== true) {
-      throw new Error(`${String(route.method)} ${route.url} declares no access`)
-    }
-    if (route.config.access !== undefined) describeAccess(route)
+    assertDeclared(route)
+    if (route.config?.access !== undefined) describeAccess(route)
   })
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', async (request, reply) => {
+    request.agent = anonymousAgent
     const { access } = request.routeOptions.config
     // public, or the not-found handler: no other route is without
     if (access === undefined) {
@@ -54,12 +72,67 @@ export function installAuthentication(app: ZodApp, settings: CallerSettings, rec
       request.callerKind = kind
       request.origin = originOf(request, settings, kind, kind)
       assertKindAllowed(kind, access, settings)
-      if (access === 'agent' && settings.requireBearer) refuseAgentToken(request)
+      if (isForAgents(access)) await admitAgent(request, reply, { kind, settings, deps })
     } catch (error) {
       if (isAppError(error)) recordDenial(describeDenial(request, error))
       throw error
     }
   })
+  app.addHook('preHandler', async (request) => {
+    const { need } = request.routeOptions.config
+    if (need?.in !== 'connection') return
+    try {
+      await guardRequested(request, need, deps.guardConnection)
+    } catch (error) {
+      if (isAppError(error)) recordDenial(describeDenial(request, error))
+      throw error
+    }
+  })
+}
+
+async function guardRequested(
+  { agent, params }: FastifyRequest,
+  { permissions }: Extract<Need, { in: 'connection' | 'somewhere' }>,
+  guardConnection: AuthenticationDeps['guardConnection'],
+): Promise<void> {
+  const { id } = connectionParams.parse(params)
+  await guardConnection(agent, id, permissions)
+}
+
+type Admission = {
+  readonly kind: KeyKind
+  readonly settings: CallerSettings
+  readonly deps: AuthenticationDeps
+}
+
+/** @throws AppError `missing_bearer_token`, `invalid_token`, `insufficient_permission`, `invalid_request` */
+async function admitAgent(request: FastifyRequest, reply: FastifyReply, { kind, settings, deps }: Admission) {
+  if (kind === 'operator') {
+    request.agent = operatorAgent
+    return
+  }
+  const agent = await identifyAgent(request, deps.identify, settings.requireBearer)
+  request.agent = agent
+  if (agent.keyId !== undefined) request.origin = { ...request.origin, actorKind: 'agent', actorId: agent.keyId }
+  request.namedZone = readZoneHeader(request)
+  tellIdentity(request, reply)
+  const { need } = request.routeOptions.config
+  if (need !== undefined && need.in !== 'nothing') assertMaySomewhere(agent, need.permissions)
+}
+
+function isForAgents(access: Access): boolean {
+  return access === 'agent' || access === 'agent_or_operator'
+}
+
+function assertDeclared({ method, url, config }: RouteOptions): void {
+  const { access, need } = config ?? {}
+  const name = `${String(method)} ${url}`
+  if (access === undefined && config?.public !== true) throw new Error(`${name} declares no access`)
+  if (access === undefined) return
+  if (isForAgents(access) !== (need !== undefined)) throw new Error(`${name} does not say what an agent must hold`)
+  if (need?.in === 'connection' && !url.startsWith('/connections/:id')) {
+    throw new Error(`${name} has no connection in its path to guard`)
+  }
 }
 
 function describeDenial(request: FastifyRequest, { code }: AppError): Denial {
@@ -128,14 +201,6 @@ function assertKindAllowed(kind: KeyKind, access: Access, settings: CallerSettin
   if (access === 'agent' && kind === 'operator') {
     throw new AppError('forbidden', 'The operator key reads and changes no connection.')
   }
-}
-
-/** No agent tokens exist yet, so with REQUIRE_BEARER none can be valid: every agent call is refused. */
-function refuseAgentToken(request: FastifyRequest): never {
-  if (request.headers.authorization === undefined && request.headers['x-nexus-api-key'] === undefined) {
-    throw new AppError('missing_bearer_token', 'Send an agent token as Authorization: Bearer.')
-  }
-  throw new AppError('invalid_token', 'The agent token is not valid.')
 }
 
 function originOf(

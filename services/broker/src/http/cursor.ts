@@ -5,14 +5,14 @@ import { z } from 'zod'
 export type Position = { readonly position: string; readonly id: string }
 
 /** Which listing a cursor belongs to: one of another would point at a place that means nothing there. */
-export type Listing = 'connections' | 'audit'
+export type Listing = 'connections' | 'audit' | 'agent_tokens'
 
 const position = z
   .string()
   .regex(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?\+00$/)
   // PostgreSQL knows no year 0 and no 31st of February, and a cursor may be forged
   .refine((text) => !text.startsWith('0000') && isMoment(text))
-const cursorContent = z.tuple([z.enum(['connections', 'audit']), position, z.uuid()])
+const cursorContent = z.tuple([z.enum(['connections', 'audit', 'agent_tokens']), position, z.uuid()])
 
 function isMoment(text: string): boolean {
   const written = text.slice(0, 19).replace(' ', 'T')

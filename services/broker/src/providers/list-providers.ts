@@ -1,14 +1,18 @@
 import type { providerMetadata } from '@nexus/contracts'
 import type { z } from 'zod'
+import { type Agent, zonesSeenBy } from '../agents/agent.ts'
 import type { Queryable } from '../db/database.ts'
 import type { Provider } from './provider.ts'
 import { providerNotFound, requireProvider } from './save-provider.ts'
 import * as store from './store.ts'
 
 /** What agents may know of each profile to choose one and to call its API, by auth_type and name. */
-export async function readProviderMetadata(database: Queryable): Promise<z.infer<typeof providerMetadata>> {
+export async function readProviderMetadata(
+  database: Queryable,
+  agent: Agent,
+): Promise<z.infer<typeof providerMetadata>> {
   const grouped: z.infer<typeof providerMetadata> = {}
-  for (const provider of await store.selectProviders(database)) {
+  for (const provider of await listProviders(database, agent)) {
     const group = (grouped[provider.authType] ??= {})
     group[provider.name] = {
       id: provider.id,
@@ -22,8 +26,16 @@ export async function readProviderMetadata(database: Queryable): Promise<z.infer
   return grouped
 }
 
-export function listProviders(database: Queryable): Promise<readonly Provider[]> {
-  return store.selectProviders(database)
+/** Those that are there for one of its zones: others are nobody's business. */
+export async function listProviders(database: Queryable, agent: Agent): Promise<readonly Provider[]> {
+  const zones = zonesSeenBy(agent)
+  const all = await store.selectProviders(database)
+  return zones === undefined ? all : all.filter((provider) => isOfZone(provider, zones))
+}
+
+/** A profile that names no zones is everybody's. */
+function isOfZone(provider: Provider, zones: readonly string[]): boolean {
+  return provider.zones.length === 0 || provider.zones.some((zone) => zones.includes(zone))
 }
 
 /** By name or alias, case-insensitively. @throws AppError `provider_not_found` */
@@ -54,6 +66,6 @@ export async function findProviderForHandshake(
       ? await store.selectProviderByName(database, wanted.provider_name ?? '')
       : await store.selectProviderById(database, wanted.provider_id)
   // a profile of other zones answers like one that does not exist (C4)
-  if (provider === undefined || (provider.zones.length > 0 && !provider.zones.includes(zone))) throw providerNotFound()
+  if (provider === undefined || !isOfZone(provider, [zone])) throw providerNotFound()
   return provider
 }

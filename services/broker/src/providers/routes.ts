@@ -1,5 +1,7 @@
 import {
   aliasParams,
+  clientSecretCandidate,
+  clientSecretMatches,
   createProviderBody,
   createdProvider,
   idParams,
@@ -9,6 +11,7 @@ import {
   providerDisconnecting,
   providerList,
   providerMetadata,
+  providerPreview,
   providerProfile,
   removeProviderQuery,
   replaceProviderBody,
@@ -16,22 +19,25 @@ import {
 import type { ZodApp } from '@nexus/service'
 import { z } from 'zod'
 import type { Origin } from '../audit/audit-event.ts'
-import { anyKeyRoute, operatorRoute } from '../http/access.ts'
+import { catalogueRoute, operatorRoute } from '../http/access.ts'
+import { type CompareSecretDeps, compareClientSecret } from './compare-client-secret.ts'
 import { findProviderById, findProviderByName, listProviders, readProviderMetadata } from './list-providers.ts'
 import { addAlias, patchProvider, removeAlias } from './patch-provider.ts'
+import { previewProvider } from './preview-provider.ts'
 import { toProfileBody } from './profile-settings.ts'
 import { type Provider, isStatic } from './provider.ts'
 import { type RedirectUriSettings, redirectUriOf } from './redirect-uri.ts'
 import { type Removal, removeProvider, removeProviderByName } from './remove-provider.ts'
 import { type SaveProviderDeps, type SavedProvider, registerProvider, replaceProvider } from './save-provider.ts'
 
-export type ProviderRouteDeps = SaveProviderDeps & { readonly redirectUri: RedirectUriSettings }
+export type ProviderRouteDeps = SaveProviderDeps & CompareSecretDeps & { readonly redirectUri: RedirectUriSettings }
 
 const nameParams = z.strictObject({ name: line(64) })
 
 /** `/providers`: what operators manage, and what the Gateway may list. */
 export function registerProviderRoutes(app: ZodApp, deps: ProviderRouteDeps): void {
   registerReading(app, deps)
+  registerComparing(app, deps)
   registerChanging(app, deps)
   registerRemoving(app, deps)
 }
@@ -41,7 +47,7 @@ function registerReading(app: ZodApp, deps: ProviderRouteDeps): void {
   app.get(
     '/providers',
     {
-      config: anyKeyRoute,
+      config: catalogueRoute,
       schema: {
         tags: ['providers'],
         summary: 'Names and ids of all profiles',
@@ -49,12 +55,12 @@ function registerReading(app: ZodApp, deps: ProviderRouteDeps): void {
         response: { 200: providerList },
       },
     },
-    async () => (await listProviders(database)).map(({ id, name }) => ({ id, name })),
+    async ({ agent }) => (await listProviders(database, agent)).map(({ id, name }) => ({ id, name })),
   )
   app.get(
     '/providers/metadata',
     {
-      config: anyKeyRoute,
+      config: catalogueRoute,
       schema: {
         tags: ['providers'],
         summary: 'What agents may know of each profile',
@@ -62,7 +68,7 @@ function registerReading(app: ZodApp, deps: ProviderRouteDeps): void {
         response: { 200: providerMetadata },
       },
     },
-    async () => readProviderMetadata(database),
+    async ({ agent }) => readProviderMetadata(database, agent),
   )
   app.get(
     '/providers/:id',
@@ -91,6 +97,44 @@ function registerReading(app: ZodApp, deps: ProviderRouteDeps): void {
       },
     },
     async ({ params }) => profileBody(deps, await findProviderByName(database, params.name)),
+  )
+}
+
+/** For whoever keeps profiles elsewhere, and wants to know what differs: nothing here changes one. */
+function registerComparing(app: ZodApp, deps: ProviderRouteDeps): void {
+  app.post(
+    '/providers/preview',
+    {
+      config: operatorRoute,
+      schema: {
+        tags: ['providers'],
+        summary: 'What a profile would be, registered or in place of the one of its name; nothing is saved',
+        querystring: noQuery,
+        body: replaceProviderBody,
+        response: { 200: providerPreview },
+      },
+    },
+    async ({ body }) => {
+      const { current, next } = await previewProvider(deps, body)
+      return { current: current === undefined ? null : profileBody(deps, current), next: profileBody(deps, next) }
+    },
+  )
+  app.post(
+    '/providers/:id/client-secret-matches',
+    {
+      config: operatorRoute,
+      schema: {
+        tags: ['providers'],
+        summary: 'Whether this is the client secret, which nobody can read back; a few times a minute',
+        params: idParams,
+        querystring: noQuery,
+        body: clientSecretCandidate,
+        response: { 200: clientSecretMatches },
+      },
+    },
+    async ({ params, body, origin }) => ({
+      client_secret_matches: await compareClientSecret(deps, params.id, body.client_secret, origin),
+    }),
   )
 }
 

@@ -68,9 +68,30 @@ export type ProviderChange = Pick<Kept, 'distinctRedirectUri'> & {
 export async function changeProvider(
   deps: SaveProviderDeps,
   current: Provider,
-  { input, clientSecret, distinctRedirectUri, origin }: ProviderChange,
+  change: ProviderChange,
 ): Promise<SavedProvider> {
-  const { id } = current
+  const { clientSecret, origin } = change
+  const prepared = await prepareChange(deps, current, change)
+  const changed = listChangedFields(current, prepared.provider)
+  const fields = clientSecret === undefined ? changed : [...changed, 'client_secret']
+  return saveProfile(deps, prepared, { event: 'provider.updated', origin, fields }, async (transaction) => {
+    if (!(await store.updateProvider(transaction, prepared.write, current.revision))) throw revisionConflict()
+    await assertChangeAllowed(transaction, current, prepared.provider, clientSecret)
+    if (clientSecret !== undefined) {
+      await store.updateClientSecret(transaction, deps.vault, current.id, clientSecret ?? undefined)
+    }
+  })
+}
+
+/**
+ * What `input` makes of `current`, checked by itself; nothing is saved.
+ * @throws AppError `revision_conflict`, `invalid_profile`
+ */
+export function prepareChange(
+  deps: PrepareProfileDeps,
+  current: Provider,
+  { input, clientSecret, distinctRedirectUri }: Omit<ProviderChange, 'origin'>,
+): Promise<PreparedProfile> {
   // what is compared below is `current`: it has to be what is replaced
   if (input.revision !== undefined && input.revision !== current.revision) throw revisionConflict()
   if ((input.auth_type ?? 'oauth2') !== current.authType) {
@@ -80,23 +101,27 @@ export async function changeProvider(
   // a shared callback path was decided by what one issuer promised: another issuer is asked anew (H6)
   const isMoved = !isStatic(current) && input.issuer !== current.issuer && distinctRedirectUri === false
   const kept = { hasClientSecret, distinctRedirectUri: isMoved ? undefined : distinctRedirectUri }
-  const prepared = await prepareProfile(deps, id, input, kept)
-  const changed = listChangedFields(current, prepared.provider)
-  const fields = clientSecret === undefined ? changed : [...changed, 'client_secret']
-  return saveProfile(deps, prepared, { event: 'provider.updated', origin, fields }, async (transaction) => {
-    if (!(await store.updateProvider(transaction, prepared.write, current.revision))) throw revisionConflict()
-    if (await store.hasConnections(transaction, id)) {
-      if (input.name !== current.name) {
-        refuseProfile('name', 'cannot change once accounts are connected; add an alias instead')
-      }
-      assertEndpointsStay(current, prepared.provider)
-      assertCredentialsFit(current, prepared.provider)
+  return prepareProfile(deps, current.id, input, kept)
+}
+
+/**
+ * What a change may not do to accounts that are connected, and to the secret that is stored.
+ * @throws AppError `invalid_profile`
+ */
+export async function assertChangeAllowed(
+  database: Queryable,
+  current: Provider,
+  next: Provider,
+  clientSecret: string | null | undefined,
+): Promise<void> {
+  if (await store.hasConnections(database, current.id)) {
+    if (next.name !== current.name) {
+      refuseProfile('name', 'cannot change once accounts are connected; add an alias instead')
     }
-    if (clientSecret === undefined) assertSecretStays(current, prepared.provider)
-    if (clientSecret !== undefined) {
-      await store.updateClientSecret(transaction, deps.vault, id, clientSecret ?? undefined)
-    }
-  })
+    assertEndpointsStay(current, next)
+    assertCredentialsFit(current, next)
+  }
+  if (clientSecret === undefined) assertSecretStays(current, next)
 }
 
 type RecordedChange = {
@@ -144,10 +169,10 @@ export function providerNotFound(): AppError {
   return new AppError('provider_not_found', 'There is no such provider.')
 }
 
-function revisionConflict(): AppError {
+export function revisionConflict(): AppError {
   return new AppError('revision_conflict', 'The profile was changed meanwhile; read it again and repeat the change.')
 }
 
-function providerExists(name: string): AppError {
+export function providerExists(name: string): AppError {
   return new AppError('provider_exists', `A provider already answers to the name ${name}.`, { details: { name } })
 }

@@ -13,7 +13,7 @@ import { readShownToken } from './shown-token.ts'
 declare module 'fastify' {
   interface FastifyRequest {
     /** On routes for agents, once one has presented itself. */
-    agent: RequestAgent | undefined
+    callingAgent: RequestAgent | undefined
   }
 }
 
@@ -49,7 +49,7 @@ export async function admitAgent(deps: AdmissionDeps, request: FastifyRequest): 
   if (shown.kind === 'one') {
     const agent = presentToken(deps, { token: shown.value, zone: zoneId, address })
     // before anything refuses, so that the record says whose request it was
-    request.agent = agent
+    request.callingAgent = agent
     const known = agent.identity()
     await (known === undefined ? limits.assertMayTry(address) : limits.countAgent(known))
   } else {
@@ -58,7 +58,7 @@ export async function admitAgent(deps: AdmissionDeps, request: FastifyRequest): 
     if (deps.requireBearer) {
       throw new AppError('missing_bearer_token', 'Send an agent token as Authorization: Bearer, or as X-Nexus-API-Key')
     }
-    request.agent = { ...nobody, zone: zoneId }
+    request.callingAgent = { ...nobody, zone: zoneId }
   }
   if (zone.kind !== 'absent' && zoneId === undefined) {
     throw new AppError('invalid_request', 'X-Nexus-Zone-ID is not the name of a zone')

@@ -59,11 +59,11 @@ export function installRequestRecords(app: ZodApp, { logger, channel, metrics, n
 }
 
 function describeRequest(operation: string, request: FastifyRequest, reply: FastifyReply, now: number): RequestRecord {
-  const identity = request.agent?.identity()
+  const identity = request.callingAgent?.identity()
   return {
     ts: new Date(now).toISOString(),
     event: 'agent.request',
-    token_hash: request.agent?.tokenHash?.slice(0, 16) ?? null,
+    token_hash: request.callingAgent?.tokenHash?.slice(0, 16) ?? null,
     key_id: identity?.keyId ?? null,
     zone_id: identity?.zone ?? null,
     subject_id: identity?.owner ?? null,

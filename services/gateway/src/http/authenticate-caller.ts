@@ -34,7 +34,7 @@ export type AuthenticationOptions = {
 export function installAuthentication(app: ZodApp, options: AuthenticationOptions): void {
   const routeAccess = new Map<string, Callers | 'public'>()
   app.decorate('routeAccess', routeAccess)
-  app.decorateRequest('agent', undefined)
+  app.decorateRequest('callingAgent', undefined)
   app.addHook('onRoute', ({ method, url, config }) => {
     const name = `${String(method)} ${url}`
     if ((config?.public === true) === (config?.openTo !== undefined)) {

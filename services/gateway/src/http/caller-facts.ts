@@ -28,6 +28,6 @@ export function describeCaller(request: FastifyRequest): Caller {
     requestId: request.id,
     address: request.clientAddress,
     userAgent: request.headers['user-agent'],
-    agent: request.agent,
+    agent: request.callingAgent,
   }
 }

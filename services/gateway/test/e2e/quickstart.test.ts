@@ -9,7 +9,9 @@ import type { OAuthCredentialPayload } from '@nexus/contracts'
 import { type Service, createBrowser, spawnService } from '@nexus/testing'
 import { expect, onTestFinished, test } from 'vitest'
 
-type Facts = Readonly<Record<'broker' | 'gateway' | 'connect_url' | 'connection_id' | 'token_url' | 'provider', string>>
+type Facts = Readonly<
+  Record<'broker' | 'gateway' | 'connect_url' | 'connection_id' | 'token_url' | 'provider' | 'agent_token', string>
+>
 
 const entry = fileURLToPath(new URL('../../../../scripts/quickstart.ts', import.meta.url))
 const anyPorts = ['gateway', 'broker', 'provider', 'postgres'].flatMap((name) => [`--${name}-port`, '0'])
@@ -30,8 +32,12 @@ async function start(dataDir: string, ...more: readonly string[]): Promise<Servi
   return { ...service, facts: JSON.parse(factsLine.exec(service.output())?.[0] ?? '') as Facts }
 }
 
-async function fetchJson<Body>(url: string, method = 'GET'): Promise<{ status: number; body: Body }> {
-  const response = await fetch(url, { method })
+async function fetchJson<Body>(
+  { agent_token: token }: Facts,
+  url: string,
+  method = 'GET',
+): Promise<{ status: number; body: Body }> {
+  const response = await fetch(url, { method, headers: { authorization: `Bearer ${token}` } })
   return { status: response.status, body: (await response.json()) as Body }
 }
 
@@ -46,12 +52,13 @@ test('npm start: click the link, log in, fetch the token; a second run still has
   const first = await start(dataDir)
   const { facts } = first
   expect(first.output().match(/^\{.*\}$/gm)).toHaveLength(1)
-  expect(statSync(join(dataDir, 'keys.env')).mode & 0o777).toBe(0o600)
+  for (const file of ['keys.env', 'agent-token']) expect(statSync(join(dataDir, file)).mode & 0o777).toBe(0o600)
+  expect((await fetch(facts.token_url)).status, 'without the token').toBe(401)
 
   const page = await createBrowser({ person: { name: 'Ada' } }).open(facts.connect_url)
   expect(page.url.origin).toBe(facts.gateway)
   expect(page.status).toBe(200)
-  const token = await fetchJson<OAuthCredentialPayload>(facts.token_url)
+  const token = await fetchJson<OAuthCredentialPayload>(facts, facts.token_url)
   expect(token).toMatchObject({ status: 200, body: { token_type: 'Bearer', provider: facts.provider } })
 
   const second = spawnService({
@@ -66,10 +73,12 @@ test('npm start: click the link, log in, fetch the token; a second run still has
 
   const again = await start(dataDir)
   expect(again.facts.gateway, 'links and redirect URIs stay valid').toBe(facts.gateway)
+  expect(again.facts.agent_token).toBe(facts.agent_token)
   expect(again.facts.connection_id).not.toBe(facts.connection_id)
-  const status = await fetchJson(`${facts.gateway}/v1/check-connection/${facts.connection_id}`)
+  const status = await fetchJson(again.facts, `${facts.gateway}/v1/check-connection/${facts.connection_id}`)
   expect(status.body).toMatchObject({ status: 'active' })
   const refreshed = await fetchJson<OAuthCredentialPayload>(
+    again.facts,
     `${facts.gateway}/v1/refresh/${facts.connection_id}`,
     'POST',
   )

@@ -1,6 +1,4 @@
 import type { Logger } from '@nexus/service'
-import type { Queryable } from '../db/database.ts'
-import { touchLastUsed } from './store.ts'
 
 const flushEveryMs = 5_000
 const oncePerMs = 60_000
@@ -12,14 +10,24 @@ const mostPerFlush = 1_000
 const mostWaiting = 100_000
 const mostRemembered = 100_000
 
-export type LastUsed = AsyncDisposable & { readonly note: (connectionId: string) => void }
+export type LastUsed = AsyncDisposable & { readonly note: (id: string) => void }
+
+export type Use = { readonly id: string; readonly secondsAgo: number }
+
+export type LastUsedDeps = {
+  readonly logger: Logger
+  /** Monotonic milliseconds. */
+  readonly now: () => number
+  /** One statement for many rows. */
+  readonly write: (uses: readonly Use[]) => Promise<void>
+}
 
 /**
  * Keeps `last_used_at` without a write per read: uses are gathered and written every few seconds, each row at most once a
  * minute, and of many rows the longest waiting first. So up to some ten thousand connections in use it is true to the
  * minute, and with more of them it lags. Losing some in a crash costs nothing but the precision of a display.
  */
-export function createLastUsed(database: Queryable, logger: Logger, now: () => number): LastUsed {
+export function createLastUsed({ logger, now, write }: LastUsedDeps): LastUsed {
   /** When each was used last, in the order in which they began to wait. */
   const waiting = new Map<string, number>()
   let written = new Map<string, number>()
@@ -29,10 +37,7 @@ export function createLastUsed(database: Queryable, logger: Logger, now: () => n
     const batch = [...waiting.entries().take(mostPerFlush)]
     for (const [id] of batch) waiting.delete(id)
     try {
-      await touchLastUsed(
-        database,
-        batch.map(([id, usedAt]) => ({ id, secondsAgo: (now() - usedAt) / 1000 })),
-      )
+      await write(batch.map(([id, usedAt]) => ({ id, secondsAgo: (now() - usedAt) / 1000 })))
       for (const [id] of batch) written.set(id, now())
     } catch (error) {
       logger.warn({ err: error }, 'last uses could not be written')
@@ -43,10 +48,10 @@ export function createLastUsed(database: Queryable, logger: Logger, now: () => n
   timer.unref()
 
   return {
-    note(connectionId) {
-      const isKnown = now() - (written.get(connectionId) ?? -Infinity) < oncePerMs
-      const mayWait = waiting.size < mostWaiting || waiting.has(connectionId)
-      if (!isKnown && mayWait) waiting.set(connectionId, now())
+    note(id) {
+      const isKnown = now() - (written.get(id) ?? -Infinity) < oncePerMs
+      const mayWait = waiting.size < mostWaiting || waiting.has(id)
+      if (!isKnown && mayWait) waiting.set(id, now())
     },
     async [Symbol.asyncDispose]() {
       clearInterval(timer)

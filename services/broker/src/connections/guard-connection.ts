@@ -1,0 +1,29 @@
+import type { Permission } from '@nexus/contracts'
+import { AppError } from '@nexus/service'
+import { type Agent, insufficientPermission, mayIn, sees } from '../agents/agent.ts'
+import type { Queryable } from '../db/database.ts'
+import { selectZoneOf } from './store.ts'
+
+/**
+ * A connection outside the agent's zones answers like one that is not there, by the same look (C4). Its zone never changes,
+ * so what holds here holds for the rest of the request.
+ * @throws AppError `connection_not_found`; `insufficient_permission` in a zone that it sees
+ */
+export async function guardConnection(
+  database: Queryable,
+  agent: Agent,
+  id: string,
+  permissions: readonly Permission[],
+): Promise<void> {
+  assertAllowed(agent, await selectZoneOf(database, id), permissions)
+}
+
+/** @param zone - undefined: there is no such connection */
+export function assertAllowed(agent: Agent, zone: string | undefined, permissions: readonly Permission[]): void {
+  if (zone === undefined || !sees(agent, zone)) throw connectionNotFound()
+  if (!permissions.every((permission) => mayIn(agent, zone, permission))) throw insufficientPermission(permissions)
+}
+
+export function connectionNotFound(): AppError {
+  return new AppError('connection_not_found', 'There is no such connection.')
+}

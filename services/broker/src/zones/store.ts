@@ -1,0 +1,102 @@
+import type { Queryable } from '../db/database.ts'
+import { fragment, sql } from '../db/sql.ts'
+
+const isOver = fragment`('failed', 'expired', 'revoked')`
+
+/** Of these names, those of zones that are there; they stay until the transaction ends. */
+export async function selectZonesForShare(
+  transaction: Queryable,
+  names: readonly string[],
+): Promise<ReadonlySet<string>> {
+  const rows = await transaction.query<{ name: string }>(sql`
+    select name from zones where name = any (${names}::text[]) and removed_at is null order by name for share`)
+  return new Set(rows.map(({ name }) => name))
+}
+
+/** Waits for whoever makes the first zones. @returns whether there is none but root */
+export async function hasOnlyRoot(transaction: Queryable): Promise<boolean> {
+  await transaction.query(sql`select pg_advisory_xact_lock(hashtext('nexus:first-zones'))`)
+  const rows = await transaction.query(sql`select from zones where name <> 'root' limit 1`)
+  return rows.length === 0
+}
+
+/** @returns those that were not there */
+export async function insertZones(transaction: Queryable, names: readonly string[]): Promise<readonly string[]> {
+  const rows = await transaction.query<{ name: string }>(sql`
+    insert into zones (name) select name from unnest(${names}::text[]) as n (name) on conflict (name) do nothing
+    returning name`)
+  return rows.map(({ name }) => name)
+}
+
+/** Takes up the name of a removed zone of which nothing is left that a newcomer could see. */
+export async function reviveZone(transaction: Queryable, name: string): Promise<boolean> {
+  const rows = await transaction.query(sql`
+    update zones z set removed_at = null, created_at = now()
+     where z.name = ${name}::text and z.removed_at is not null
+       and not exists (select from connections c where c.zone = z.name)
+    returning z.name`)
+  return rows.length === 1
+}
+
+export async function isRemoved(database: Queryable, name: string): Promise<boolean> {
+  const rows = await database.query(sql`
+    select from zones where name = ${name}::text and removed_at is not null`)
+  return rows.length === 1
+}
+
+export type StoredZone = {
+  readonly name: string
+  readonly createdAt: Date
+  readonly connections: number
+  readonly tokens: number
+}
+
+const columns = fragment`
+  z.name as "name", z.created_at as "createdAt",
+  (select count(*)::int from connections c where c.zone = z.name and c.status not in ${isOver}) as "connections",
+  (select count(*)::int from agent_token_zones g join agent_tokens a on a.id = g.token_id
+    where g.zone = z.name and a.revoked_at is null) as "tokens"`
+
+export type ZoneFilter = {
+  /** undefined: all. */
+  readonly names: readonly string[] | undefined
+  readonly after: string | undefined
+  readonly limit: number
+}
+
+/** One page, by name. */
+export function selectZones(database: Queryable, { names, after, limit }: ZoneFilter): Promise<readonly StoredZone[]> {
+  return database.query<StoredZone>(sql`
+    select ${columns}
+      from zones z
+     where z.removed_at is null
+       and (${names ?? null}::text[] is null or z.name = any (${names ?? null}::text[]))
+       and (${after ?? null}::text is null or z.name > ${after ?? null}::text)
+     order by z.name
+     limit ${limit}::int`)
+}
+
+/** Waits for whoever makes something in the zone, and keeps others from it. */
+export async function lockZone(transaction: Queryable, name: string): Promise<boolean> {
+  const rows = await transaction.query(sql`
+    select from zones where name = ${name}::text and removed_at is null for update`)
+  return rows.length === 1
+}
+
+export async function countLivingConnections(transaction: Queryable, name: string): Promise<number> {
+  const [row] = await transaction.query<{ count: number }>(sql`
+    select count(*)::int as count from connections c where c.zone = ${name}::text and c.status not in ${isOver}`)
+  return row?.count ?? 0
+}
+
+/** What is left in it is disconnected in the background. */
+export async function updateToRemoved(transaction: Queryable, name: string): Promise<void> {
+  await transaction.query(sql`
+    update zones set removed_at = now(), disconnect_requested_at = now() where name = ${name}::text`)
+}
+
+export async function countZones(database: Queryable): Promise<number> {
+  const [row] = await database.query<{ count: number }>(sql`
+    select count(*)::int as count from zones where removed_at is null`)
+  return row?.count ?? 0
+}

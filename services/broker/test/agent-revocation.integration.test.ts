@@ -1,0 +1,189 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { startRedis } from '@nexus/testing'
+import { expect, onTestFinished } from 'vitest'
+import { createIdentities } from '../src/agents/identify-agent.ts'
+import { asAgent, findToken, openTeam } from './agents-scene.ts'
+import { startOwnCluster } from './cluster-scene.ts'
+import { openTestDatabase } from './database-tools.ts'
+import { test } from './handshake-scene.ts'
+import { type Client, mintToken, startTestBroker } from './harness.ts'
+
+/** Asks without a pause until it is refused. @returns when the last request was accepted that was, by performance.now() */
+async function useUntilRefused(agent: Client): Promise<number> {
+  const giveUpAt = performance.now() + 10_000
+  for (let lastAccepted = 0; performance.now() < giveUpAt;) {
+    const { status } = await agent.get('/connections?limit=1')
+    if (status === 401) return lastAccepted
+    if (status !== 200) throw new Error(`unexpected ${status}`)
+    lastAccepted = performance.now()
+  }
+  throw new Error('the token was never refused')
+}
+
+async function expectRevokedSoon(brokers: readonly [Client, Client], token: string): Promise<void> {
+  const { key_id } = await findToken(brokers[0], token)
+  const using = brokers.flatMap((broker) => [1, 2].map(() => useUntilRefused(asAgent(broker, token))))
+  await delay(300)
+  expect((await brokers[0].send('DELETE', `/agent-tokens/${key_id}`)).status).toBe(200)
+  const answered = performance.now()
+  for (const lastAccepted of await Promise.all(using)) expect(lastAccepted - answered).toBeLessThan(1_500)
+}
+
+test('[R5] a revocation is felt at every Broker within a second and a half, with Redis', async ({ database }) => {
+  await using redis = await startRedis()
+  const env = { REDIS_URL: redis.url, REQUIRE_BEARER: 'true' }
+  await using one = await startTestBroker(database, { env })
+  await using two = await startTestBroker(database, { env })
+  await expectRevokedSoon([one, two], await mintToken(one, { zones: [{ zone: 'root', permissions: 'r' }] }))
+  // stopped in between: the polls do alone
+  await redis.stop()
+  await expectRevokedSoon([one, two], await mintToken(one, { zones: [{ zone: 'root', permissions: 'r' }] }))
+})
+
+test('[R5] and without Redis', async ({ database }) => {
+  const env = { REQUIRE_BEARER: 'true' }
+  await using one = await startTestBroker(database, { env })
+  await using two = await startTestBroker(database, { env })
+  await expectRevokedSoon([one, two], await mintToken(one, { zones: [{ zone: 'root', permissions: 'r' }] }))
+})
+
+test('[C4] zones and permissions that are taken away are felt as soon', async ({ broker, database }) => {
+  await using other = await startTestBroker(database)
+  const { zone } = await openTeam(broker)
+  const zones = [
+    { zone: 'root', permissions: 'r' },
+    { zone, permissions: 'rwx' },
+  ]
+  const token = await mintToken(broker, { zones })
+  const { key_id } = await findToken(broker, token)
+  const seen = async () => {
+    const { body } = await asAgent(other, token).get<{ zones: { name: string }[]; code?: string }>('/zones')
+    return body.code ?? body.zones.map(({ name }) => name)
+  }
+  expect(await seen()).toEqual(['root', zone])
+  expect((await broker.send('DELETE', `/agent-tokens/${key_id}/zones/root`)).status).toBe(200)
+  await expect.poll(seen, { timeout: 1_500, interval: 20 }).toEqual([zone])
+  const narrowed = { body: { permissions: 'rw' } }
+  expect((await broker.send('PUT', `/agent-tokens/${key_id}/zones/${zone}`, narrowed)).status).toBe(200)
+  await expect.poll(seen, { timeout: 1_500, interval: 20 }).toBe('insufficient_permission')
+})
+
+test('a token that expires ends by the database’s clock, though it is remembered', async ({ broker, database }) => {
+  const token = await mintToken(broker, { zones: [{ zone: 'root', permissions: 'r' }], expires_in: 3600 })
+  await database.pool.query(`update agent_tokens set expires_at = now() + interval '1.2 s' where prefix = $1`, [
+    token.slice(0, -44),
+  ])
+  const lastAccepted = await useUntilRefused(asAgent(broker, token))
+  const { rows } = await database.pool.query<{ ago: number }>(
+    'select extract(epoch from now() - expires_at)::float8 * 1000 as ago from agent_tokens where prefix = $1',
+    [token.slice(0, -44)],
+  )
+  const expiredAt = performance.now() - (rows[0]?.ago ?? 0)
+  expect(lastAccepted).toBeLessThan(expiredAt + 100)
+})
+
+test(
+  '[R4] with the database away what is remembered counts for five seconds, and then nobody is known',
+  { timeout: 60_000 },
+  async () => {
+    const { cluster, broker } = await startOwnCluster()
+    const token = await mintToken(broker, { zones: [{ zone: 'root', permissions: 'r' }] })
+    const agent = asAgent(broker, token)
+    const ask = async () => (await agent.get<{ code: string }>(`/connections?cursor=x`)).body.code
+    // refused for the cursor: the token was good, and no look into the database was needed for that
+    expect(await ask()).toBe('invalid_request')
+    await expect.poll(ask).toBe('invalid_request')
+    await cluster.stop('immediate')
+    const stoppedAt = performance.now()
+    let [lastKnown, answer] = [0, await ask()]
+    while (answer === 'invalid_request' && performance.now() - stoppedAt < 15_000) {
+      lastKnown = performance.now()
+      await delay(50)
+      answer = await ask()
+    }
+    expect(answer).toBe('unavailable')
+    expect(lastKnown - stoppedAt).toBeGreaterThan(2_000)
+    expect(lastKnown - stoppedAt).toBeLessThan(5_500)
+    await cluster.start()
+    await expect.poll(ask, { timeout: 10_000 }).toBe('invalid_request')
+  },
+)
+
+test('a look that began before a revocation cannot bring the token back', async ({ broker, database }) => {
+  const token = await mintToken(broker, { zones: [{ zone: 'root', permissions: 'r' }] })
+  const { key_id } = await findToken(broker, token)
+  const pool = openTestDatabase(database)
+  onTestFinished(() => pool.close())
+  let beforeAnswer: (() => Promise<void>) | undefined
+  const identities = createIdentities({
+    database: {
+      async query(statement) {
+        const rows = await pool.query(statement)
+        // the answer is on its way while the world goes on
+        const hold = statement.name === 'identities' ? beforeAnswer : undefined
+        beforeAnswer = hold === undefined ? beforeAnswer : undefined
+        await hold?.()
+        return rows as never
+      },
+    },
+    monotonicMs: () => performance.now(),
+    noteUse: () => undefined,
+    countCheck: () => undefined,
+  })
+  await identities.poll()
+  beforeAnswer = async () => {
+    expect((await broker.send('DELETE', `/agent-tokens/${key_id}`)).status).toBe(200)
+    await identities.poll()
+  }
+  await expect(identities.identify(token, undefined)).rejects.toMatchObject({ code: 'invalid_token' })
+  await expect(identities.identify(token, undefined)).rejects.toMatchObject({ code: 'invalid_token' })
+})
+
+test('what is remembered is asked for once a minute, and a number that went back empties it', async ({
+  database,
+  broker,
+}) => {
+  const token = await mintToken(broker, { zones: [{ zone: 'root', permissions: 'r' }] })
+  const pool = openTestDatabase(database)
+  onTestFinished(() => pool.close())
+  let now = 0
+  const asked = { known: 0, looked_up: 0 }
+  const identities = createIdentities({
+    database: pool,
+    monotonicMs: () => now,
+    noteUse: () => undefined,
+    countCheck: (how) => void (asked[how] += 1),
+  })
+  const check = async () => {
+    const before = asked.looked_up
+    await identities.identify(token, undefined)
+    return asked.looked_up === before ? 'known' : 'looked_up'
+  }
+  expect(await check(), 'before the first poll nothing counts').toBe('looked_up')
+  expect(await check()).toBe('looked_up')
+  await identities.poll()
+  await check()
+  expect(await check()).toBe('known')
+  for (let second = 1; second <= 59; second++) {
+    now += 1_000
+    await identities.poll()
+    expect(await check()).toBe('known')
+  }
+  now += 2_000
+  await identities.poll()
+  expect(await check(), 'after a minute').toBe('looked_up')
+  expect(await check()).toBe('known')
+  await expect(identities.identify(`${token.slice(0, -43)}${'A'.repeat(43)}`, undefined)).rejects.toMatchObject({
+    code: 'invalid_token',
+  })
+  identities.forgetAll()
+  expect(await check()).toBe('looked_up')
+  now += 5_001
+  expect(await check(), 'without a poll for five seconds').toBe('looked_up')
+  await identities.poll()
+  await check()
+  await database.pool.query('update agent_changes set seq = seq - 1')
+  await identities.poll()
+  expect(await check(), 'a database that was restored').toBe('looked_up')
+  await database.pool.query('update agent_changes set seq = seq + 1')
+})
