@@ -1,21 +1,9 @@
 import { expect, test } from 'vitest'
 import { bearing, describeIdentity, keyId, makeAgentToken } from './agents.ts'
+import { agentTokenBody as agentToken } from './bodies.ts'
 import { send, startGateway, type Sent } from './harness.ts'
 import { startScriptedBroker, type ScriptedAnswer } from './scripted-broker.ts'
 
-const agentToken = {
-  key_id: keyId,
-  prefix: 'sk-eng_bot_01234567',
-  name: 'bot',
-  owner: 'alice',
-  zone: 'eng',
-  zones: [{ zone: 'eng', permissions: 'rw' }],
-  is_admin: false,
-  created_at: '2026-11-22T09:00:00.000Z',
-  expires_at: null,
-  last_used_at: null,
-  revoked_at: null,
-}
 const minted = makeAgentToken('eng')
 const zone = { name: 'eng', created_at: '2026-11-22T09:00:00.000Z', connections: 0, tokens: 1 }
 const status = {
