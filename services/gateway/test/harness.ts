@@ -4,7 +4,7 @@ import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { createStateSigner, randomToken, type StateClaims, type StateSigner } from '@nexus/crypto'
-import { createLogger, createMetrics, type RedisHandle, type ZodApp } from '@nexus/service'
+import { createLogger, createMetrics, type LogLevel, type RedisHandle, type ZodApp } from '@nexus/service'
 import { captureLogs, type CapturedLogs } from '@nexus/testing'
 import { buildApp } from '../src/app.ts'
 import { createBrokerClient, type BrokerDeadlines } from '../src/broker/broker-client.ts'
@@ -26,6 +26,8 @@ export type GatewayOptions = {
   readonly deadlines?: Partial<BrokerDeadlines>
   readonly now?: () => number
   readonly redis?: Pick<RedisHandle, 'client' | 'ping'>
+  /** Everything unless given. */
+  readonly logLevel?: LogLevel
   /** The key that the scripted Broker's states are signed with; the Gateway's own unless given. */
   readonly brokerStateKey?: Buffer
 }
@@ -55,7 +57,7 @@ export async function startGateway(broker: { readonly url: string }, options: Ga
   const own = createStateSigner({ key: stateKey })
   const app = await buildApp({
     config,
-    logger: createLogger({ level: 'trace', service: 'gateway', destination: logs }),
+    logger: createLogger({ level: options.logLevel ?? 'trace', service: 'gateway', destination: logs }),
     metrics: createMetrics('gateway'),
     broker: client,
     verifyState: (state) => own.verify(state),
