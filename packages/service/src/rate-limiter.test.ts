@@ -24,9 +24,20 @@ test('so many per minute and key, and the next minute starts anew', async () => 
   expect(await allowed('a')).toBe(true)
 })
 
+test('a look counts nothing, and says what the next request would hear', async () => {
+  const { limiter, allowed, advance } = build(2, 15_000)
+  for (let look = 0; look < 10; look++) expect(await limiter.peek('a')).toEqual({ allowed: true })
+  expect([await allowed('a'), await allowed('a')]).toEqual([true, true])
+  expect(await limiter.peek('a')).toEqual({ allowed: false, retryAfterSeconds: 45 })
+  expect(await limiter.peek('b')).toEqual({ allowed: true })
+  advance(45_000)
+  expect(await limiter.peek('a')).toEqual({ allowed: true })
+})
+
 test('0 is no limit', async () => {
-  const { allowed } = build(0)
+  const { limiter, allowed } = build(0)
   for (let count = 0; count < 1_000; count++) expect(await allowed('a')).toBe(true)
+  expect(await limiter.peek('a')).toEqual({ allowed: true })
 })
 
 test('a flood of keys is forgotten from its oldest end and never grows without bound', async () => {

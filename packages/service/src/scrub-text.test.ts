@@ -23,6 +23,11 @@ test.each([
   expect(scrubText(text)).toContain('[redacted]')
 })
 
+test('[L1] of an agent token only what people find it by stays', () => {
+  const token = `sk-team-1_bot_0123abcd_${'Aa0-_'.repeat(9).slice(0, 43)}`
+  expect(scrubText(`my-agent/1 ${token}`)).toBe('my-agent/1 sk-team-1_bot_0123abcd_[redacted]')
+})
+
 test.each([
   'connect ECONNREFUSED 10.0.0.1:5432',
   'error code ECONNRESET in state open',
@@ -42,7 +47,7 @@ test('a line stays a line of JSON', () => {
   })
 })
 
-test.each(['eyJ-', 'a.', 'Bearer ', ' token', '://', '?code='])(
+test.each(['eyJ-', 'sk-', 'a.', 'Bearer ', ' token', '://', '?code='])(
   'a long run of %j takes no time to speak of',
   (part) => {
     const started = performance.now()

@@ -51,6 +51,16 @@ test('processes that share a Redis share a limit', async () => {
   expect(await first.check('192.0.2.2')).toEqual({ allowed: true })
 })
 
+test('a look sees what other processes counted, and adds nothing to it', async () => {
+  await using peer = await connect()
+  const { redis } = peer
+  const [first, second] = [limiter(redis.client, 3), limiter(redis.client, 3)]
+  for (let look = 0; look < 5; look++) expect(await second.peek('192.0.2.1')).toEqual({ allowed: true })
+  expect(await countAllowed(first.check, 3)).toBe(3)
+  expect(await second.peek('192.0.2.1')).toMatchObject({ allowed: false })
+  expect(await second.peek('192.0.2.2')).toEqual({ allowed: true })
+})
+
 test('[L2] what is kept in Redis names nobody, and is gone after two minutes at most', async () => {
   await using peer = await connect()
   const { server, redis } = peer

@@ -44,3 +44,17 @@ export const requestedBody = (state: string) => ({
   provider_id: id,
   expires_at: '2026-11-22T10:00:00.000Z',
 })
+
+export const agentTokenBody = {
+  key_id: '0198a1b2-0000-7000-8000-0000000000a1',
+  prefix: 'sk-eng_bot_01234567',
+  name: 'bot',
+  owner: 'alice',
+  zone: 'eng',
+  zones: [{ zone: 'eng', permissions: 'rw' }],
+  is_admin: false,
+  created_at: '2026-11-22T09:00:00.000Z',
+  expires_at: null,
+  last_used_at: null,
+  revoked_at: null,
+}

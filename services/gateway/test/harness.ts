@@ -4,7 +4,7 @@ import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { createStateSigner, randomToken, type StateClaims, type StateSigner } from '@nexus/crypto'
-import { createLogger, createMetrics, type RedisHandle, type ZodApp } from '@nexus/service'
+import { createLogger, createMetrics, type LogLevel, type RedisHandle, type ZodApp } from '@nexus/service'
 import { captureLogs, type CapturedLogs } from '@nexus/testing'
 import { buildApp } from '../src/app.ts'
 import { createBrokerClient, type BrokerDeadlines } from '../src/broker/broker-client.ts'
@@ -26,20 +26,20 @@ export type GatewayOptions = {
   readonly deadlines?: Partial<BrokerDeadlines>
   readonly now?: () => number
   readonly redis?: Pick<RedisHandle, 'client' | 'ping'>
+  /** Everything unless given. */
+  readonly logLevel?: LogLevel
   /** The key that the scripted Broker's states are signed with; the Gateway's own unless given. */
   readonly brokerStateKey?: Buffer
 }
 
 /** A Gateway that listens on loopback in front of `broker`, and asks agents for nothing unless `env` says so. */
 export async function startGateway(broker: { readonly url: string }, options: GatewayOptions = {}): Promise<Gateway> {
-  const stateKey = randomBytes(32)
-  const apiKey = randomToken(32)
   const config = readGatewayConfig({
     HOST: '127.0.0.1',
     PORT: '0',
     BROKER_BASE_URL: broker.url,
-    BROKER_API_KEY: apiKey,
-    STATE_KEY: stateKey.toString('base64'),
+    BROKER_API_KEY: randomToken(32),
+    STATE_KEY: randomBytes(32).toString('base64'),
     REQUIRE_BEARER: 'false',
     NEXUS_RATE_LIMIT_ANONYMOUS: '0',
     NEXUS_RATE_LIMIT_AUTHENTICATED: '0',
@@ -52,10 +52,10 @@ export async function startGateway(broker: { readonly url: string }, options: Ga
     apiKey: config.BROKER_API_KEY,
     ...(options.deadlines === undefined ? {} : { deadlines: options.deadlines }),
   })
-  const own = createStateSigner({ key: stateKey })
+  const own = createStateSigner({ key: config.STATE_KEY.reveal() })
   const app = await buildApp({
     config,
-    logger: createLogger({ level: 'trace', service: 'gateway', destination: logs }),
+    logger: createLogger({ level: options.logLevel ?? 'trace', service: 'gateway', destination: logs }),
     metrics: createMetrics('gateway'),
     broker: client,
     verifyState: (state) => own.verify(state),
@@ -69,7 +69,7 @@ export async function startGateway(broker: { readonly url: string }, options: Ga
     url,
     logs,
     states: options.brokerStateKey === undefined ? own : createStateSigner({ key: options.brokerStateKey }),
-    apiKey,
+    apiKey: config.BROKER_API_KEY.reveal(),
     [Symbol.asyncDispose]: async () => {
       await app.close()
       await client.close()

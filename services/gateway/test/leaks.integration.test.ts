@@ -3,7 +3,8 @@ import { randomToken } from '@nexus/crypto'
 import { createLogger, createRedis } from '@nexus/service'
 import { captureLogs, startRedis } from '@nexus/testing'
 import { expect, test, vi } from 'vitest'
-import { id, payloadBody, requestedBody } from './bodies.ts'
+import { makeAgentToken } from './agents.ts'
+import { agentTokenBody, id, payloadBody, requestedBody } from './bodies.ts'
 import { makeState, send, sendJson, startGateway } from './harness.ts'
 import { startScriptedBroker } from './scripted-broker.ts'
 
@@ -69,12 +70,19 @@ test('[L1] [L2] at level trace neither logs nor metrics nor Redis hold a credent
     createLogger({ level: 'trace', service: 'gateway', destination: redisLogs }),
   )
   if (redis === undefined) throw new Error('there is a URL')
+  await expect.poll(() => redis.ping(), { timeout: 10_000 }).toBe(true)
+  const published: string[] = []
+  const listener = redis.client.duplicate()
+  await vi.waitFor(() => listener.psubscribe('*'), 10_000)
+  listener.on('pmessage', (_pattern, _channel, message: string) => void published.push(message))
   await using gateway = await startGateway(broker, { redis })
   const canary = () => `canary${randomToken(24)}`
-  const [access, ticket, code, agentToken, cookie, master, typed] = [
+  const agentToken = makeAgentToken()
+  const [access, ticket, code, minted, password, cookie, master, typed] = [
     canary(),
     canary(),
     canary(),
+    makeAgentToken(),
     canary(),
     canary(),
     canary(),
@@ -100,7 +108,14 @@ test('[L1] [L2] at level trace neither logs nor metrics nor Redis hold a credent
   })
   broker.answer('GET /auth/capture-schema', { status: 410, body: { code: 'link_expired', message: 'gone' } })
   broker.answer('POST /auth/capture-credential', (response) => void response.socket?.destroy())
-  const headers = { authorization: `Bearer ${agentToken}`, 'x-nexus-api-key': agentToken, cookie: `nx-a=${cookie}` }
+  broker.answer('POST /agent-tokens', { status: 201, body: { ...agentTokenBody, token: minted } })
+  const headers = {
+    authorization: `Bearer ${agentToken}`,
+    'x-nexus-api-key': agentToken,
+    'user-agent': `agent ${agentToken}`,
+    cookie: `nx-a=${cookie}`,
+  }
+  const asJson = { ...headers, 'content-type': 'application/json' }
 
   const answers = [
     await sendJson(gateway, '/v1/request-connection', { user_id: 'u', provider_name: 'google' }),
@@ -118,9 +133,15 @@ test('[L1] [L2] at level trace neither logs nor metrics nor Redis hold a credent
     await sendJson(gateway, '/auth/capture-credential', { state, credentials: { api_key: typed } }),
     await sendJson(gateway, '/v1/capture-credential', { state: forged, credentials: { api_key: typed } }),
     await sendJson(gateway, '/v1/capture-credential', { state, credentials: typed, [typed]: typed }),
+    await send(gateway, { method: 'POST', target: '/v1/hub/tokens', headers: asJson, body: '{"name":"bot"}' }),
+    await send(gateway, { target: '/v1/hub/tokens', headers: { 'x-nexus-api-key': password } }),
+    await send(gateway, {
+      target: '/v1/providers',
+      headers: { ...headers, 'x-nexus-zone-id': password.toUpperCase() },
+    }),
   ]
   expect(answers.map(({ status }) => status)).toEqual([
-    200, 200, 502, 400, 400, 502, 303, 400, 404, 401, 410, 502, 502, 400, 400,
+    200, 200, 502, 400, 400, 502, 303, 400, 404, 401, 410, 502, 502, 400, 400, 201, 401, 400,
   ])
 
   const metrics = await send(gateway, { target: '/metrics', headers: { 'x-api-key': gateway.apiKey } })
@@ -132,10 +153,14 @@ test('[L1] [L2] at level trace neither logs nor metrics nor Redis hold a credent
     return held
   }, 20_000)
   expect(gateway.logs.lines().length).toBeGreaterThan(10)
-  const emitted = gateway.logs.text() + redisLogs.text() + metrics.text + dump
-  const secrets = { access, ticket, code, agentToken, cookie, master, typed, state, forged, key: gateway.apiKey }
+  expect(published.length).toBeGreaterThan(3)
+  const emitted = gateway.logs.text() + redisLogs.text() + metrics.text + dump + published.join('\n')
+  const tokens = { agentToken: agentToken.slice(-43), minted: minted.slice(-43), password }
+  const others = { access, ticket, code, cookie, master, typed, state, forged, key: gateway.apiKey }
+  const secrets = { ...tokens, ...others }
   for (const [what, secret] of Object.entries(secrets)) expect(emitted.includes(secret), what).toBe(false)
   expect(emitted).not.toContain('127.0.0.1:6379')
+  listener.disconnect()
   await redis.close()
 })
 

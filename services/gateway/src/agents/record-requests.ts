@@ -71,7 +71,12 @@ function describeRequest(operation: string, request: FastifyRequest, reply: Fast
     operation,
     status_code: reply.raw.writableFinished ? reply.statusCode : clientClosedRequest,
     latency_ms: Math.round(reply.elapsedTime),
-    user_agent: request.headers['user-agent']?.slice(0, longestUserAgent) ?? null,
+    user_agent: describeUserAgent(request.headers['user-agent']),
     request_id: request.id,
   }
+}
+
+/** Scrubbed before it is cut: half a secret would look like none. */
+function describeUserAgent(userAgent: string | undefined): string | null {
+  return userAgent === undefined ? null : scrubText(userAgent).slice(0, longestUserAgent)
 }

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
-import type { ConnectionRequested, Disconnected } from '@nexus/contracts'
+import type { ConnectionRequested, CreateAgentToken, CreatedAgentToken, Disconnected } from '@nexus/contracts'
 import { type TestDatabase, freePort, spawnService } from '@nexus/testing'
 import { test as base } from '@nexus/testing/vitest'
 
@@ -16,19 +16,34 @@ export function isApp(url: URL): boolean {
   return url.href.startsWith(appUrl)
 }
 
+/** What all Brokers and Gateways of one installation share. */
+export function makeKeys() {
+  return {
+    stateKey: randomBytes(32).toString('base64'),
+    encryptionKey: randomBytes(32).toString('base64'),
+    apiKey: randomBytes(32).toString('hex'),
+    adminKey: randomBytes(32).toString('hex'),
+  }
+}
+
 /**
  * A whole installation in processes of its own, as it is deployed: the Broker behind, the Gateway as the one public
  * origin. Both end with the scope that disposes of it.
+ *
+ * @param keys - those of another one, to start more of the same
  */
-export async function startNexus(database: Pick<TestDatabase, 'url'>, env: Readonly<Record<string, string>> = {}) {
+export async function startNexus(
+  database: Pick<TestDatabase, 'url'>,
+  env: Readonly<Record<string, string>> = {},
+  keys: ReturnType<typeof makeKeys> = makeKeys(),
+) {
   await using resources = new AsyncDisposableStack()
   const [brokerPort, gatewayPort] = [await freePort(), await freePort()]
   const gatewayUrl = `http://127.0.0.1:${gatewayPort}`
-  const apiKey = randomBytes(32).toString('hex')
-  const adminKey = randomBytes(32).toString('hex')
+  const { apiKey, adminKey } = keys
   const shared = {
     HOST: '127.0.0.1',
-    STATE_KEY: randomBytes(32).toString('base64'),
+    STATE_KEY: keys.stateKey,
     REQUIRE_BEARER: 'false',
     LOG_LEVEL: 'trace',
     NEXUS_RATE_LIMIT_ANONYMOUS: '0',
@@ -42,7 +57,7 @@ export async function startNexus(database: Pick<TestDatabase, 'url'>, env: Reado
       env: {
         ...shared,
         DATABASE_URL: database.url,
-        ENCRYPTION_KEY: randomBytes(32).toString('base64'),
+        ENCRYPTION_KEY: keys.encryptionKey,
         API_KEY: apiKey,
         ADMIN_API_KEY: adminKey,
         BASE_URL: gatewayUrl,
@@ -59,7 +74,8 @@ export async function startNexus(database: Pick<TestDatabase, 'url'>, env: Reado
       ready: { path: '/health/ready' },
     }),
   )
-  const mintToken = (permissions: string) => mintAt(broker.url, adminKey, permissions)
+  const mint = (wanted: Partial<CreateAgentToken>) => mintAt(broker.url, adminKey, wanted)
+  const mintToken = async (permissions: string) => (await mint({ zones: [{ zone: 'root', permissions }] })).token
   const appToken = await mintToken('c')
   const owned = resources.move()
   return {
@@ -74,10 +90,22 @@ export async function startNexus(database: Pick<TestDatabase, 'url'>, env: Reado
       if (answer.status !== 201) throw new Error(`the profile was refused: ${JSON.stringify(answer.body)}`)
       return answer.body
     },
+    async createZone(name: string): Promise<void> {
+      const headers = { 'x-api-key': adminKey }
+      const answer = await callJson(`${broker.url}/zones`, { body: { name }, headers })
+      if (answer.status !== 201) throw new Error(`the zone was refused: ${JSON.stringify(answer.body)}`)
+    },
     /** A call of an agent: GET without a body, POST with one. */
     call: <Body = unknown>(path: string, body?: unknown) =>
       callJson<Body>(`${gatewayUrl}${path}`, body === undefined ? {} : { body }),
+    /** As a client with these headers calls: at the Gateway unless the whole URL is given. */
+    callAs: <Body = unknown>(headers: Headers, method: string, path: string, body?: unknown) =>
+      callJson<Body>(new URL(path, gatewayUrl).href, { method, headers, body }),
+    /** As an operator mints it. */
+    mint,
+    /** In root. */
     mintToken,
+    keys,
     /** What the servers of apps show. */
     appToken,
     /** A call of an app's server. */
@@ -98,30 +126,39 @@ export async function startNexus(database: Pick<TestDatabase, 'url'>, env: Reado
   }
 }
 
-/** In root, as an operator mints it. */
-async function mintAt(brokerUrl: string, adminKey: string, permissions: string): Promise<string> {
-  const answer = await callJson<{ token: string }>(`${brokerUrl}/agent-tokens`, {
-    body: { name: randomUUID(), zones: [{ zone: 'root', permissions }] },
+export type Nexus = Awaited<ReturnType<typeof startNexus>>
+
+async function mintAt(
+  brokerUrl: string,
+  adminKey: string,
+  wanted: Partial<CreateAgentToken>,
+): Promise<CreatedAgentToken> {
+  const answer = await callJson<CreatedAgentToken>(`${brokerUrl}/agent-tokens`, {
+    body: { name: randomUUID(), ...wanted },
     headers: { 'x-api-key': adminKey },
   })
   if (answer.status !== 201) throw new Error(`no token: ${JSON.stringify(answer.body)}`)
-  return answer.body.token
+  return answer.body
 }
+
+type Headers = Readonly<Record<string, string>>
 
 type Called = {
   /** Default: GET without a body, POST with one. */
   readonly method?: string
   readonly body?: unknown
-  readonly headers?: Readonly<Record<string, string>>
+  readonly headers?: Headers
 }
 
-async function callJson<Body>(url: string, { method, body, headers }: Called): Promise<{ status: number; body: Body }> {
+type Answered<Body> = { readonly status: number; readonly headers: globalThis.Headers; readonly body: Body }
+
+async function callJson<Body>(url: string, { method, body, headers }: Called): Promise<Answered<Body>> {
   const response = await fetch(url, {
     method: method ?? (body === undefined ? 'GET' : 'POST'),
     headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
     body: body === undefined ? null : JSON.stringify(body),
   })
-  return { status: response.status, body: (await response.json()) as Body }
+  return { status: response.status, headers: response.headers, body: (await response.json()) as Body }
 }
 
 /** `test` with one installation for the whole file. */
