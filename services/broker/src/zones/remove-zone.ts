@@ -40,7 +40,7 @@ export async function removeZone(
     if (!(await store.lockZone(transaction, name))) throw zoneUnknown(name)
     const connections = await store.countLivingConnections(transaction, name)
     if (connections > 0 && !force) {
-      throw new AppError('zone_not_empty', `The zone ${name} has ${connections} connections: force disconnects them.`, {
+      throw new AppError('zone_not_empty', `The zone ${name} still has connections: ${connections}.`, {
         details: { zone: name, connections },
       })
     }
