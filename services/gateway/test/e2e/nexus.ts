@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
-import type { ConnectionRequested, CreateAgentToken, CreatedAgentToken, Disconnected } from '@nexus/contracts'
+import type { ConnectionRequested, CreateAgentToken, CreatedAgentToken, Disconnected, Zone } from '@nexus/contracts'
 import { type TestDatabase, freePort, spawnService } from '@nexus/testing'
 import { test as base } from '@nexus/testing/vitest'
 
@@ -74,37 +74,19 @@ export async function startNexus(
       ready: { path: '/health/ready' },
     }),
   )
-  const mint = (wanted: Partial<CreateAgentToken>) => mintAt(broker.url, adminKey, wanted)
-  const mintToken = async (permissions: string) => (await mint({ zones: [{ zone: 'root', permissions }] })).token
-  const appToken = await mintToken('c')
+  const operator = createOperator(broker.url, adminKey)
+  const appToken = await operator.mintToken('c')
   const owned = resources.move()
   return {
     broker,
     gateway,
-    async registerProfile(profile: Readonly<Record<string, unknown>>): Promise<{ id: string; redirect_uri: string }> {
-      const headers = { 'x-api-key': adminKey }
-      const answer = await callJson<{ id: string; redirect_uri: string }>(`${broker.url}/providers`, {
-        body: profile,
-        headers,
-      })
-      if (answer.status !== 201) throw new Error(`the profile was refused: ${JSON.stringify(answer.body)}`)
-      return answer.body
-    },
-    async createZone(name: string): Promise<void> {
-      const headers = { 'x-api-key': adminKey }
-      const answer = await callJson(`${broker.url}/zones`, { body: { name }, headers })
-      if (answer.status !== 201) throw new Error(`the zone was refused: ${JSON.stringify(answer.body)}`)
-    },
+    ...operator,
     /** A call of an agent: GET without a body, POST with one. */
     call: <Body = unknown>(path: string, body?: unknown) =>
       callJson<Body>(`${gatewayUrl}${path}`, body === undefined ? {} : { body }),
     /** As a client with these headers calls: at the Gateway unless the whole URL is given. */
     callAs: <Body = unknown>(headers: Headers, method: string, path: string, body?: unknown) =>
       callJson<Body>(new URL(path, gatewayUrl).href, { method, headers, body }),
-    /** As an operator mints it. */
-    mint,
-    /** In root. */
-    mintToken,
     keys,
     /** What the servers of apps show. */
     appToken,
@@ -128,17 +110,23 @@ export async function startNexus(
 
 export type Nexus = Awaited<ReturnType<typeof startNexus>>
 
-async function mintAt(
-  brokerUrl: string,
-  adminKey: string,
-  wanted: Partial<CreateAgentToken>,
-): Promise<CreatedAgentToken> {
-  const answer = await callJson<CreatedAgentToken>(`${brokerUrl}/agent-tokens`, {
-    body: { name: randomUUID(), ...wanted },
-    headers: { 'x-api-key': adminKey },
-  })
-  if (answer.status !== 201) throw new Error(`no token: ${JSON.stringify(answer.body)}`)
-  return answer.body
+/** What an operator does at the Broker itself. */
+function createOperator(brokerUrl: string, adminKey: string) {
+  async function create<Body>(path: string, body: unknown): Promise<Body> {
+    const answer = await callJson<Body>(`${brokerUrl}${path}`, { body, headers: { 'x-api-key': adminKey } })
+    if (answer.status !== 201) throw new Error(`${path} was refused: ${JSON.stringify(answer.body)}`)
+    return answer.body
+  }
+  const mint = (wanted: Partial<CreateAgentToken>) =>
+    create<CreatedAgentToken>('/agent-tokens', { name: randomUUID(), ...wanted })
+  return {
+    registerProfile: (profile: Readonly<Record<string, unknown>>) =>
+      create<{ id: string; redirect_uri: string }>('/providers', profile),
+    createZone: (name: string) => create<Zone>('/zones', { name }),
+    mint,
+    /** In root. */
+    mintToken: async (permissions: string) => (await mint({ zones: [{ zone: 'root', permissions }] })).token,
+  }
 }
 
 type Headers = Readonly<Record<string, string>>
