@@ -92,7 +92,10 @@ test(
     const ask = async () => (await agent.get<{ code: string }>(`/connections?cursor=x`)).body.code
     // refused for the cursor: the token was good, and no look into the database was needed for that
     expect(await ask()).toBe('invalid_request')
-    await expect.poll(ask).toBe('invalid_request')
+    // remembered counts nothing before the first poll
+    await expect
+      .poll(async () => [await ask(), (await broker.get('/metrics')).text], { timeout: 5_000 })
+      .toEqual(['invalid_request', expect.stringMatching(/^nexus_agent_checks_total\{[^}]*how="known"[^}]*\} [1-9]/m)])
     await cluster.stop('immediate')
     const stoppedAt = performance.now()
     let [lastKnown, answer] = [0, await ask()]
