@@ -22,9 +22,14 @@ test.each<[string, ComposeFile, RegExp]>([
   ['a Broker without a way out', change('broker', { networks: ['data', 'inner'] }), /cannot reach identity providers/],
   ['a writable file system', change('broker', { read_only: false }), /broker may write/],
   ['a Broker that answers everybody', setEnvironment('broker', 'ALLOWED_CIDRS', '0.0.0.0/0'), /ALLOWED_CIDRS/],
-  ['a key with a default', setEnvironment('broker', 'ADMIN_API_KEY', '${ADMIN_API_KEY:-x}'), /without ADMIN_API_KEY/],
+  [
+    'a key with a default',
+    setEnvironment('broker', 'ENCRYPTION_KEY', '${ENCRYPTION_KEY:-x}'),
+    /without ENCRYPTION_KEY/,
+  ],
   ['a variable nobody told of', setEnvironment('broker', 'PORT', '${PORT:-1}'), /PORT is not in \.env\.example/],
-  ['a Gateway that could not start', setEnvironment('gateway', 'ALLOW_ANONYMOUS_AGENTS', 'false'), /could not start/],
+  ['a Broker that believes any Gateway', setEnvironment('broker', 'REQUIRE_BEARER', 'false'), /broker asks for no/],
+  ['a Gateway for anonymous agents', setEnvironment('gateway', 'REQUIRE_BEARER', 'false'), /gateway asks for no/],
 ])('%s is found', (_what, changed, expected) => {
   expect(findComposeFaults(changed, root).join('\n')).toMatch(expected)
 })

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { ApiError, CliError } from './errors.ts'
+import { printable } from './output/text.ts'
 
 const patienceMs = 60_000
 
@@ -92,7 +93,7 @@ function toError(options: JsonApiOptions, status: number, body: unknown): CliErr
   if (data === undefined)
     return new CliError(`${hostOf(options)} answered ${status}, and not as ${options.name} of Nexus does`)
   const named = data.request_id === undefined ? '' : ` (request ${data.request_id})`
-  return new ApiError(data.code, `${data.message}${status >= 500 ? named : ''}`, status)
+  return new ApiError(data.code, printable(`${data.message}${status >= 500 ? named : ''}`), status)
 }
 
 function hostOf({ baseUrl }: JsonApiOptions): string {

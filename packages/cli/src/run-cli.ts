@@ -7,7 +7,7 @@ import { CliError, describeError } from './errors.ts'
 import { AmbiguousToken } from './hub/find-token.ts'
 import { registerHubCommands } from './hub/commands.ts'
 import type { CliIo, CliServices } from './io.ts'
-import { createPaint, writeLine } from './output/text.ts'
+import { createPaint, printable, printableLines, writeLine } from './output/text.ts'
 import { registerProviderCommands } from './providers/commands.ts'
 import { version } from './version.ts'
 
@@ -96,7 +96,9 @@ function tell({ stderr, env, signal }: CliIo, error: unknown): number {
   }
   // commander has said what is wrong already
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
-  if (error instanceof AmbiguousToken) writeLine(stderr, error.message)
-  else writeLine(stderr, `${createPaint(stderr, env)('red', 'Error:')} ${describeError(error)}`)
+  // lines are ours alone: what a service says in its refusals is somebody else's text
+  const told = error instanceof CliError ? printableLines(error.message) : printable(describeError(error))
+  if (error instanceof AmbiguousToken) writeLine(stderr, told)
+  else writeLine(stderr, `${createPaint(stderr, env)('red', 'Error:')} ${told}`)
   return error instanceof CliError ? error.exitCode : 1
 }

@@ -152,6 +152,18 @@ for (const where of ['local', 'remote'] as const) {
   })
 }
 
+test('a key id and a prefix mean the token that has them, whatever others are called', async ({ local }) => {
+  for (const part of ['key_id', 'prefix'] as const) {
+    const made = await local('token', 'create', '--name', `the one by ${part}`, '--zone', 'root', '--json')
+    const identifier = (JSON.parse(made.stdout) as Record<typeof part, string>)[part]
+    await local('token', 'create', '--name', identifier, '--zone', 'root')
+    expect(await local('token', 'revoke', identifier)).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringMatching(`^revoked the one by ${part} `) as string,
+    })
+  }
+})
+
 test('a pasted token leaves its secret in no log, no URL and no message', async ({ nexus, local, remote }) => {
   const token = tokenOf(await local('token', 'create', '--name', 'pasted', '--zone', 'root'))
   const secret = token.slice(-43)

@@ -1,20 +1,9 @@
-import type { TestDatabase } from '@nexus/testing'
 import { expect } from 'vitest'
 import { findToken, mint, openTeam } from './agents-scene.ts'
-import { eventually } from './database-tools.ts'
+import { whenWaiting } from './database-tools.ts'
 import { test } from './handshake-scene.ts'
 
 const grant = (zone: string, permissions: string) => ({ zone, permissions })
-
-/** Until as many statements wait for a lock that somebody else has. */
-function whenWaiting({ pool }: TestDatabase, statements: number): Promise<true> {
-  return eventually(`${statements} statements wait for a lock`, async () => {
-    const { rowCount } = await pool.query(
-      `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
-    )
-    return rowCount === statements ? true : undefined
-  })
-}
 
 test('what is taken from a maker at this moment is not given away by it any more', async ({ broker, database }) => {
   const { zone, agent, token } = await openTeam(broker)
@@ -29,7 +18,7 @@ test('what is taken from a maker at this moment is not given away by it any more
       key_id,
     ])
     const minting = mint(agent, { zones: [grant(zone, 'rwx')] })
-    await whenWaiting(database, 1)
+    await whenWaiting(database.pool, 1)
     await narrowing.query('commit')
     expect(await minting).toMatchObject({ status: 403, body: { code: 'insufficient_permission' } })
   } finally {
@@ -48,9 +37,9 @@ test('[R4] a zone is removed while a holder of x mints in it, and neither waits 
     // keeps whoever mints between the look at its maker and the zone
     await holding.query(`select from zones where name = 'root' for update`)
     const minting = mint(agent, { zones: [grant(zone, 'r')] })
-    await whenWaiting(database, 1)
+    await whenWaiting(database.pool, 1)
     const removing = broker.send('DELETE', `/zones/${zone}`)
-    await whenWaiting(database, 2)
+    await whenWaiting(database.pool, 2)
     await holding.query('commit')
     const [minted, removed] = await Promise.all([minting, removing])
     expect([minted.status, removed.status]).toEqual([201, 200])

@@ -31,6 +31,16 @@ export async function eventually<Result>(
   }
 }
 
+/** Until as many statements wait for a lock that somebody else has. */
+export function whenWaiting(pool: Pool, statements: number): Promise<true> {
+  return eventually(`${statements} statements wait for a lock`, async () => {
+    const { rowCount } = await pool.query(
+      `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+    )
+    return rowCount === statements ? true : undefined
+  })
+}
+
 /**
  * While a provider keeps a request waiting: a transaction around that request stays open for as long, those of the
  * background (a sweep, the recovery of a refresh) end by themselves. Shorter than any time limit of a request.

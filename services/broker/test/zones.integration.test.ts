@@ -4,6 +4,7 @@ import { expect, vi } from 'vitest'
 import { asAgent, findToken, mint, openTeam } from './agents-scene.ts'
 import { auditEvents } from './audit-events.ts'
 import { connect, openPlainConnection } from './connection-scene.ts'
+import { whenWaiting } from './database-tools.ts'
 import { arrive, openProvider, test } from './handshake-scene.ts'
 import { type Client, mintToken, requestConnection, startTestBroker } from './harness.ts'
 import { setStatus, travelAgain } from './reconnect-scene.ts'
@@ -159,6 +160,33 @@ test('whoever is given the name of a removed zone learns nothing of the tokens t
   expect(body.tokens.map(({ key_id }) => key_id)).toEqual([(await findToken(broker, newcomer)).key_id])
   expect((await asAgent(broker, newcomer).get('/hub/status')).body).toMatchObject({ tokens: { active: 1, revoked: 0 } })
   expect(await findToken(broker, token), 'operators still find it').toMatchObject({ zone })
+})
+
+test('whoever asks for ever new connections in a zone cannot keep it from being removed', async ({
+  broker,
+  database,
+}) => {
+  const { zone, agent } = await openTeam(broker)
+  const [slow, quick] = [await openProvider(broker), await openProvider(broker)]
+  const ask = ({ name }: { readonly name: string }) =>
+    agent.post('/auth/consent-spec', { workspace_id: 'user-1', provider_name: name })
+  const holding = await database.pool.connect()
+  try {
+    await holding.query('begin')
+    await holding.query('select from provider_profiles where id = $1 for update', [slow.providerId])
+    const before = ask(slow)
+    await whenWaiting(database.pool, 1)
+    const removing = remove(broker, zone, true)
+    await whenWaiting(database.pool, 2)
+    // comes later, and is not let in before
+    const after = ask(quick)
+    await whenWaiting(database.pool, 3)
+    await holding.query('commit')
+    const statuses = (await Promise.all([before, removing, after])).map(({ status }) => status)
+    expect(statuses).toEqual([200, 200, 404])
+  } finally {
+    holding.release(true)
+  }
 })
 
 test('[R2] nothing is made in a zone that is being removed', async ({ broker }) => {

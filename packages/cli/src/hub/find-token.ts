@@ -13,7 +13,9 @@ export async function findToken(hub: Hub, identifier: string): Promise<AgentToke
     const { tokens, next_cursor } = await hub.listTokens({ match, show_revoked: 'false', ...page })
     return { items: tokens, nextCursor: next_cursor }
   })
-  const [token, ...others] = found
+  // a name may be anything: nobody keeps another's token from being found by calling their own like its key id or prefix
+  const exact = found.filter(({ key_id: keyId, prefix }) => keyId === match.toLowerCase() || prefix === match)
+  const [token, ...others] = exact.length > 0 ? exact : found
   if (token === undefined) throw new CliError(`no active token matches '${printable(match)}'`)
   if (others.length === 0) return token
   const named = found.slice(0, 10).map(({ name, key_id: keyId }) => `${printable(name)} (${keyId})`)

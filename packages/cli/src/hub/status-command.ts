@@ -2,7 +2,7 @@ import type { HubStatus } from '@nexus/contracts'
 import type { Command } from 'commander'
 import { type Context, withExamples } from '../context.ts'
 import { codeOf } from '../errors.ts'
-import { createPaint, writeJson, writeLine } from '../output/text.ts'
+import { createPaint, printable, writeJson, writeLine } from '../output/text.ts'
 import type { OpenedHub } from './open-hub.ts'
 import { withHub } from './with-hub.ts'
 
@@ -66,7 +66,7 @@ function withoutDetail({ zones: _, connections_by_status: __, ...report }: Repor
 function writeReport({ io }: Context, report: Report, withDetail: boolean): void {
   const paint = createPaint(io.stdout, io.env)
   const { tokens, connections_by_status: byStatus } = report
-  const counts = Object.entries(byStatus ?? {}).map(([name, count]) => `${count} ${name}`)
+  const counts = Object.entries(byStatus ?? {}).map(([name, count]) => `${count} ${printable(name)}`)
   const lines: readonly (readonly [string, string])[] = [
     ['endpoint', report.endpoint],
     ['profile', report.profile],

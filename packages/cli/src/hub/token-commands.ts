@@ -76,7 +76,7 @@ async function createToken({ io }: Context, hub: Hub, options: CreateOptions): P
     return
   }
   writeLine(io.stdout, `key_id: ${created.key_id}`)
-  writeLine(io.stdout, `token:  ${created.token}`)
+  writeLine(io.stdout, `token:  ${printable(created.token)}`)
   writeLine(io.stdout, '')
   writeLine(io.stdout, 'Save this token now — it will not be shown again.')
 }

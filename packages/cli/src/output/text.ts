@@ -23,10 +23,16 @@ export function printable(text: string): string {
   )
 }
 
+/** The same of what is written in lines of our own. */
+export function printableLines(text: string): string {
+  return text.split('\n').map(printable).join('\n')
+}
+
 export function writeLine(stream: OutputStream, line: string): void {
   stream.write(`${line}\n`)
 }
 
+/** What `printable` does to texts is how JSON writes these characters too, and its own are none of them but the lines. */
 export function writeJson(stream: OutputStream, value: unknown): void {
-  writeLine(stream, JSON.stringify(value, undefined, 2))
+  writeLine(stream, printableLines(JSON.stringify(value, undefined, 2)))
 }

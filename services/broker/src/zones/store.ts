@@ -1,15 +1,29 @@
 import type { Queryable } from '../db/database.ts'
-import { fragment, sql } from '../db/sql.ts'
+import { type Sql, fragment, sql } from '../db/sql.ts'
 
 const isOver = fragment`('failed', 'expired', 'revoked')`
 
-/** Of these names, those of zones that are there; they stay until the transaction ends. */
+// A row lets in ever new ones who share it, whoever waits to have it alone; of an advisory lock everybody gets their turn
+const queueOf = (name: Sql) => fragment`hashtext('nexus:zone:' || ${name})`
+
+/**
+ * Of these names, those of zones that are there; they stay until the transaction ends. In the order of names, so that nobody
+ * waits in a circle.
+ */
 export async function selectZonesForShare(
   transaction: Queryable,
   names: readonly string[],
 ): Promise<ReadonlySet<string>> {
   const rows = await transaction.query<{ name: string }>(sql`
-    select name from zones where name = any (${names}::text[]) and removed_at is null order by name for share`)
+    with queued as materialized (
+      select pg_advisory_xact_lock_shared(${queueOf(fragment`wanted.name`)})
+        from (select name from unnest(${names}::text[]) as n (name) order by name) as wanted
+    )
+    -- a row that changed before this turn is looked at anew
+    select name from zones
+     where (select count(*) from queued) > 0 and name = any (${names}::text[]) and removed_at is null
+     order by name
+       for share`)
   return new Set(rows.map(({ name }) => name))
 }
 
@@ -76,10 +90,13 @@ export function selectZones(database: Queryable, { names, after, limit }: ZoneFi
      limit ${limit}::int`)
 }
 
-/** Waits for whoever makes something in the zone, and keeps others from it. */
+/** Waits for whoever makes something in the zone by now, and keeps others from it. */
 export async function lockZone(transaction: Queryable, name: string): Promise<boolean> {
   const rows = await transaction.query(sql`
-    select from zones where name = ${name}::text and removed_at is null for update`)
+    with queued as materialized (select pg_advisory_xact_lock(${queueOf(fragment`${name}::text`)}))
+    select from zones
+     where (select count(*) from queued) > 0 and name = ${name}::text and removed_at is null
+       for update`)
   return rows.length === 1
 }
 
