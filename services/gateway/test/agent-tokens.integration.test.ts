@@ -75,10 +75,16 @@ test('a zone is passed on by name; what is none is refused before the Broker is 
 })
 
 test.each([
-  [200, []],
-  [403, { code: 'insufficient_permission', message: 'No' }],
-  [404, { code: 'zone_not_found', message: 'None' }],
-] as const)('what the Broker says of a token stays inside (%i)', async (status, body) => {
+  [200, 200, []],
+  [403, 403, { code: 'insufficient_permission', message: 'No' }],
+  [404, 404, { code: 'zone_not_found', message: 'None' }],
+  [409, 409, { code: 'last_zone', message: 'Last' }],
+  [429, 429, { code: 'rate_limited', message: 'Later' }],
+  [500, 500, { code: 'internal', message: 'Sorry' }],
+  [503, 503, { code: 'unavailable', message: 'Later' }],
+  [200, 502, 'not what the contract says'],
+  [403, 502, { code: 'forbidden', message: 'The Gateway may not' }],
+] as const)('what the Broker says of a token stays inside (%i, answered as %i)', async (status, answered, body) => {
   await using broker = await startScriptedBroker()
   await using gateway = await startGateway(broker)
   const identity = describeIdentity({ owner: 'identity-canary', zone: 'identity-canary' })
@@ -86,7 +92,23 @@ test.each([
 
   const answer = await send(gateway, { target, headers: bearing(makeAgentToken()) })
 
-  expect(answer.status).toBe(status)
+  expect(answer.status).toBe(answered)
   expect(JSON.stringify(answer.headers) + answer.text).not.toContain('identity-canary')
   expect(answer.headers).not.toHaveProperty('x-nexus-identity')
+})
+
+test('what a client says of itself is nobody’s word: it is neither passed on, nor recorded, nor counted by', async () => {
+  await using broker = await startScriptedBroker()
+  await using gateway = await startGateway(broker, { env: { NEXUS_RATE_LIMIT_ANONYMOUS: '1' } })
+  broker.answer('GET /providers', { body: [] })
+  const claim = { 'x-nexus-identity': describeIdentity({ tier: 'admin', owner: 'mallory', zone: 'ops' }) }
+
+  expect((await send(gateway, { target, headers: claim })).status).toBe(200)
+  expect((await send(gateway, { target, headers: claim })).status).toBe(429)
+
+  expect(broker.requests).toHaveLength(1)
+  expect(broker.requests[0]?.headers).not.toHaveProperty('x-nexus-identity')
+  const record = await gateway.logs.waitFor((line) => line['event'] === 'agent.request')
+  expect(record).toMatchObject({ token_hash: null, key_id: null, zone_id: null, subject_id: null })
+  expect(gateway.logs.text()).not.toContain('mallory')
 })

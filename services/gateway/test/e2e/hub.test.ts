@@ -126,12 +126,17 @@ test('[C4] whoever holds x manages its own zones, and of all others there is not
 
 test('an agent of several zones names the one in which it creates, by header or body', async ({ nexus }) => {
   const [mine, yours] = [await openTeam(nexus), await openTeam(nexus)]
-  const { token } = await nexus.mint({ zones: [grant(mine.zone, 'rw'), grant(yours.zone, 'rw')] })
+  const owner = 'Zoë; zone=root'
+  const { token, key_id } = await nexus.mint({ zones: [grant(mine.zone, 'rw'), grant(yours.zone, 'rw')], owner })
   const body = { user_id: 'u', provider_name: 'payments' }
   type Requested = Refused & { readonly connection_id: string }
   const request = (zone: string | undefined, more = {}) =>
     nexus.callAs<Requested>(
-      { ...bearing(token), ...(zone !== undefined && { 'x-nexus-zone-id': zone }) },
+      {
+        ...bearing(token),
+        'x-request-id': `zone-${zone ?? 'unnamed'}`,
+        ...(zone !== undefined && { 'x-nexus-zone-id': zone }),
+      },
       'POST',
       '/v1/request-connection',
       { ...body, ...more },
@@ -148,6 +153,17 @@ test('an agent of several zones names the one in which it creates, by header or 
     (await holder(`GET /check-connection/${connection_id}`)).status
   expect([await look(mine, here), await look(yours, here)]).toEqual([200, 404])
   expect([await look(mine, there), await look(yours, there)]).toEqual([404, 200])
+
+  const recorded = async (zone: string) => {
+    const line = await nexus.gateway.waitForOutput(
+      new RegExp(`^.*"agent.request".*"request_id":"zone-${zone}".*$`, 'm'),
+    )
+    const { zone_id, subject_id, key_id: by } = JSON.parse(line[0]) as Record<string, string | null>
+    return { zone_id, subject_id, by }
+  }
+  expect(await recorded(mine.zone)).toEqual({ zone_id: mine.zone, subject_id: owner, by: key_id })
+  // a zone it does not see is only its own word
+  expect(await recorded('root')).toEqual({ zone_id: null, subject_id: owner, by: key_id })
 })
 
 test('[L1] at level trace neither service prints a token, shown, minted or unknown', async ({ nexus }) => {
