@@ -175,7 +175,7 @@ test.runIf(hasTerminals)(
   async ({ scene: { env } }) => {
     const args = ['connect', 'scripted', '--user', 'tty', '--zone', 'eng', '--no-open']
     const connecting = startNexus(args, { env, terminal: true })
-    await connecting.waitFor(/Waiting for the person to connect … 1 s/)
+    await connecting.waitFor(/Waiting for the person to connect … [1-9]\d* s/)
     connecting.type('\u0003')
     const { exitCode, stdout } = await connecting.ended
     expect(exitCode, stdout).toBe(130)

@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import { confirm } from '../confirm.ts'
 import { type Context, withExamples } from '../context.ts'
 import { CliError } from '../errors.ts'
-import { createPaint, writeJson, writeLine } from '../output/text.ts'
+import { createPaint, printable, writeJson, writeLine } from '../output/text.ts'
 import { applyPlan } from './apply-plan.ts'
 import { type BrokerProfiles, openBrokerProfiles } from './broker-profiles.ts'
 import { exportProfiles } from './export-profiles.ts'
@@ -90,7 +90,7 @@ async function applyFile(context: Context, options: PlanOptions & { readonly yes
   }
   const paint = createPaint(io.stdout, io.env)
   await applyPlan(broker, plan, ({ step, redirectUri }) => {
-    const advice = redirectUri === null ? '' : `; register this redirect URI at the provider: ${redirectUri}`
+    const advice = redirectUri === null ? '' : `; register this redirect URI at the provider: ${printable(redirectUri)}`
     if (!options.json) writeLine(io.stdout, `${paint('green', done[step.action])} ${step.name}${advice}`)
   })
   if (options.json) writeJson(io.stdout, toPlanJson(plan))

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { setTimeout as delay } from 'node:timers/promises'
 import { type Hub, createAgentTokenBody, listAgentTokensQuery, listZonesQuery, tokenZoneBody } from '@nexus/contracts'
-import { createLogger, createRedis, createUuidV7, drawAhead } from '@nexus/service'
+import { type RedisHandle, createLogger, createRedis, createUuidV7, drawAhead } from '@nexus/service'
 import type { Manager } from '../agents/authority.ts'
 import { createChangeSignal } from '../agents/change-signal.ts'
 import { removeTokenZone, revokeToken, setTokenZone } from '../agents/change-token.ts'
@@ -15,6 +17,8 @@ import { removeZone } from '../zones/remove-zone.ts'
 import { readStatus } from './read-status.ts'
 
 const statementTimeoutMs = 60_000
+/** Nothing here needs Redis. */
+const redisPatienceMs = 500
 const manager: Manager = { kind: 'operator' }
 
 /**
@@ -38,6 +42,7 @@ export async function openLocalHub(env: Environment): Promise<Hub & AsyncDisposa
   resources.defer(() => database.close())
   const redis = createRedis(config.REDIS_URL?.reveal() ?? 'memory://', logger)
   resources.defer(async () => redis?.close())
+  await waitForRedis(redis)
   const nobody = { onChange: () => undefined, onLost: () => undefined }
   const signal = resources.use(createChangeSignal(redis, logger, nobody))
   const createId = createUuidV7(Date.now, drawAhead(randomBytes))
@@ -60,4 +65,11 @@ export async function openLocalHub(env: Environment): Promise<Hub & AsyncDisposa
     status: () => readStatus(deps, manager),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
+}
+
+/** A command is shorter than it takes to connect: without this it would find no Redis, and tell nobody of a change. */
+async function waitForRedis(redis: Pick<RedisHandle, 'client'> | undefined): Promise<void> {
+  if (redis === undefined || redis.client.status === 'ready') return
+  const ready = once(redis.client, 'ready').catch(() => undefined)
+  await Promise.race([ready, delay(redisPatienceMs, undefined, { ref: false })])
 }
