@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { agentTokenList, createdAgentToken } from '@nexus/contracts'
+import { type CreateAgentToken, agentTokenList, createdAgentToken } from '@nexus/contracts'
 import { call, read } from './call.ts'
 import type { Keys } from './keys.ts'
 
@@ -11,26 +11,42 @@ export type TokenScene = {
   readonly dataDir: string
 }
 
-const name = 'development'
-/** Everything in root, and completing connections too: on this machine one person is agent, app and operator. */
-const zones = [{ zone: 'root', permissions: 'rwxc' }]
+/** What is minted, and in which file of the data folder it is kept. */
+type Kept = { readonly file: string; readonly wanted: Partial<CreateAgentToken> & { readonly name: string } }
+
+/** Everything in root, and completing connections too: on this machine one person is agent and app. */
+const ofAgents: Kept = {
+  file: 'agent-token',
+  wanted: { name: 'development', zones: [{ zone: 'root', permissions: 'rwxc' }] },
+}
+
+/** For `nexus hub` through the Gateway. */
+const ofOperators: Kept = { file: 'admin-token', wanted: { name: 'operator', is_admin: true } }
 
 /**
- * The token that agents on this machine use: the one of an earlier run while it is good, else a new one, minted as an
- * operator does it. It is kept beside the keys, readable by whoever runs this.
+ * The tokens of this machine: those of an earlier run while they are good, else new ones, minted as an operator does it. They
+ * are kept beside the keys, readable by whoever runs this.
+ *
+ * @returns the one for agents
  */
-export const prepareToken = async (scene: TokenScene): Promise<string> => {
-  const file = join(scene.dataDir, 'agent-token')
-  const kept = existsSync(file) ? readFileSync(file, 'utf8').trim() : ''
+export const prepareTokens = async (scene: TokenScene): Promise<string> => {
+  await prepareToken(scene, ofOperators)
+  return prepareToken(scene, ofAgents)
+}
+
+const prepareToken = async (scene: TokenScene, { file, wanted }: Kept): Promise<string> => {
+  const path = join(scene.dataDir, file)
+  const kept = existsSync(path) ? readFileSync(path, 'utf8').trim() : ''
   if (kept !== '' && (await isGood(scene, kept))) return kept
-  await revokeEarlier(scene)
-  const made = read(
+  await revokeEarlier(scene, wanted.name)
+  const headers = asOperator(scene)
+  const { token } = read(
     createdAgentToken,
-    await call('POST', `${scene.brokerUrl}/agent-tokens`, { headers: asOperator(scene), body: { name, zones } }),
+    await call('POST', `${scene.brokerUrl}/agent-tokens`, { headers, body: wanted }),
   )
-  writeFileSync(`${file}.new`, `${made.token}\n`, { mode: 0o600 })
-  renameSync(`${file}.new`, file)
-  return made.token
+  writeFileSync(`${path}.new`, `${token}\n`, { mode: 0o600 })
+  renameSync(`${path}.new`, path)
+  return token
 }
 
 const isGood = async ({ gatewayUrl }: TokenScene, token: string): Promise<boolean> => {
@@ -39,7 +55,7 @@ const isGood = async ({ gatewayUrl }: TokenScene, token: string): Promise<boolea
 }
 
 /** One whose file was lost is of no use to anybody, and holds the name. */
-const revokeEarlier = async (scene: TokenScene): Promise<void> => {
+const revokeEarlier = async (scene: TokenScene, name: string): Promise<void> => {
   const headers = asOperator(scene)
   const { tokens } = read(
     agentTokenList,

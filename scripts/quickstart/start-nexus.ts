@@ -9,7 +9,7 @@ import {
   type Facts,
   type Scene,
 } from './demo-connection.ts'
-import { prepareToken } from './development-token.ts'
+import { prepareTokens } from './development-token.ts'
 import { loadKeys, type Keys } from './keys.ts'
 import type { Options, Ports } from './options.ts'
 import { choosePorts } from './ports.ts'
@@ -59,7 +59,7 @@ export const startNexus = async (stage: Stage): Promise<RunningNexus> => {
     progress.step('Gateway', () => gateway.ready(stopping)),
   ])
   const urls = { brokerUrl: urlOf(ports.broker), gatewayUrl: urlOf(ports.gateway) }
-  const token = await progress.step('agent token', () => prepareToken({ ...urls, keys, dataDir }))
+  const token = await progress.step('tokens', () => prepareTokens({ ...urls, keys, dataDir }))
   const connected = await connectDemo({ ...urls, keys, demo, token }, progress)
   return { ...connected, failed: Promise.race([broker.failed, gateway.failed]) }
 }

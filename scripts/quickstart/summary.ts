@@ -45,6 +45,7 @@ export const describeNexus = ({ facts, activeConnection, dataDir, took }: Summar
     dim(
       `Broker ${broker} (internal) · keys ${folder}/keys.env · agent token ${folder}/agent-token · logs ${folder}/logs`,
     ),
+    dim(`nexus hub: npm run nexus -- hub --remote ${gateway} --admin-token "$(cat ${folder}/admin-token)" status`),
     dim(`Ctrl-C stops it all; the data stays in ${folder} for the next start.`),
     '',
     '',

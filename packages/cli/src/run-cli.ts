@@ -1,9 +1,10 @@
 import { once } from 'node:events'
+import { ConfigError } from '@nexus/config'
 import { Command, CommanderError, Help } from 'commander'
 import { registerCompletionCommand } from './completion/commands.ts'
 import { registerConnectCommand } from './connect/connect-command.ts'
 import { type Context, withExamples } from './context.ts'
-import { CliError, describeError } from './errors.ts'
+import { CliError, codeOf, describeError } from './errors.ts'
 import { AmbiguousToken } from './hub/find-token.ts'
 import { registerHubCommands } from './hub/commands.ts'
 import type { CliIo, CliServices } from './io.ts'
@@ -89,6 +90,13 @@ async function untilAborted(signal: AbortSignal): Promise<never> {
   throw signal.reason
 }
 
+/** What to do about a refusal, where the shell knows more than the service. */
+const hints: Readonly<Record<string, string | undefined>> = {
+  zone_required: 'with --zone',
+  missing_bearer_token: 'in NEXUS_TOKEN, or with --token',
+  route_not_found: 'is this the right service? hub and connect ask a Gateway, providers the Broker',
+}
+
 function tell({ stderr, env, signal }: CliIo, error: unknown): number {
   if (signal.aborted) {
     writeLine(stderr, 'interrupted')
@@ -97,8 +105,11 @@ function tell({ stderr, env, signal }: CliIo, error: unknown): number {
   // commander has said what is wrong already
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
   // lines are ours alone: what a service says in its refusals is somebody else's text
-  const told = error instanceof CliError ? printableLines(error.message) : printable(describeError(error))
+  const isOurs = error instanceof CliError || error instanceof ConfigError
+  const told = isOurs ? printableLines(error.message) : printable(describeError(error))
+  const hint = hints[codeOf(error) ?? '']
   if (error instanceof AmbiguousToken) writeLine(stderr, told)
-  else writeLine(stderr, `${createPaint(stderr, env)('red', 'Error:')} ${told}`)
+  else
+    writeLine(stderr, `${createPaint(stderr, env)('red', 'Error:')} ${told}${hint === undefined ? '' : ` (${hint})`}`)
   return error instanceof CliError ? error.exitCode : 1
 }

@@ -1,8 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
 import { fileURLToPath } from 'node:url'
+import type { Hub } from '@nexus/contracts'
 import { leash } from '@nexus/testing/process-leash'
 import { expect, vi } from 'vitest'
+import { runCli } from '../src/index.ts'
 
 const bin = fileURLToPath(new URL('../bin/nexus.ts', import.meta.url))
 
@@ -52,6 +57,29 @@ export async function runNexus(args: readonly string[], options: RunOptions = {}
   return ended
 }
 
+/** Without a process of its own, for calls that end before anything is asked of a hub. */
+export async function callNexus(args: readonly string[]): Promise<Ended> {
+  const said = { stdout: '', stderr: '' }
+  const writeTo = (name: keyof typeof said) => ({ write: (text: string) => void (said[name] += text) })
+  const nobody = async (): Promise<never> => {
+    throw new Error('nobody was to be asked')
+  }
+  const io = {
+    stdin: new PassThrough(),
+    stdout: writeTo('stdout'),
+    stderr: writeTo('stderr'),
+    env: { DATABASE_URL: 'postgresql://nobody' },
+    fetch: nobody,
+    signal: new AbortController().signal,
+    openBrowser: nobody,
+  }
+  // a hub that can do nothing but be closed
+  const openLocalHub = async () =>
+    ({ [Symbol.asyncDispose]: async () => undefined }) as unknown as Hub & AsyncDisposable
+  const exitCode = await runCli(args, io, { openLocalHub })
+  return { exitCode, ...said }
+}
+
 async function waitFor(child: ChildProcess, text: () => string, pattern: RegExp): Promise<string> {
   return vi.waitFor(
     () => {
@@ -65,8 +93,8 @@ async function waitFor(child: ChildProcess, text: () => string, pattern: RegExp)
 }
 
 function inherited(): Record<string, string> {
-  const { PATH = '/usr/bin:/bin', NODE_COMPILE_CACHE } = process.env
-  return { PATH, ...(NODE_COMPILE_CACHE !== undefined && { NODE_COMPILE_CACHE }) }
+  const { PATH = '/usr/bin:/bin', NODE_COMPILE_CACHE = join(tmpdir(), 'nexus-compile-cache') } = process.env
+  return { PATH, NODE_COMPILE_CACHE }
 }
 
 function quote(word: string): string {

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ProviderProfile } from '@nexus/contracts'
@@ -239,6 +239,20 @@ test('a variable that is missing is named with its place', async ({ nexus }) => 
     exitCode: 1,
     stderr: 'Error: nexus-providers.yaml:6:20: the variable HUBSPOT_CLIENT_SECRET is not set\n',
   })
+})
+
+test('a file is looked for where npm was called, and what is not configured is told line by line', async ({
+  nexus,
+}) => {
+  const { folder, options } = await openScene(nexus)
+  const args = ['providers', 'plan', '--file', 'elsewhere.yaml']
+  await mkdir(join(folder, 'called-from'))
+  await writeFile(join(folder, 'called-from/elsewhere.yaml'), 'providers: []\n')
+  const env = { ...options.env, INIT_CWD: join(folder, 'called-from') }
+  expect(await runNexus(args, { ...options, env })).toMatchObject({ exitCode: 0 })
+  expect(await runNexus(args, options)).toMatchObject({ exitCode: 1 })
+  const { stderr } = await runNexus(['providers', 'plan'], { cwd: folder })
+  expect(stderr.split('\n').slice(1)).toEqual(['  BROKER_BASE_URL: is required', '  ADMIN_API_KEY: is required', ''])
 })
 
 test('the key may lie in a file, a wrong one is refused, and a Broker that is away is named', async ({ nexus }) => {

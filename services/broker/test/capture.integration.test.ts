@@ -40,6 +40,7 @@ test('a front end learns what to ask for, sends it, and the agent has the creden
     strategy: { type: 'header', config: expect.objectContaining({ header_name: 'Authorization' }) },
     credentials: { api_key: goodKey },
     provider: name,
+    provider_id: expect.any(String),
   })
   expect(await auditOf(broker, connection_id)).toEqual([
     'connection.requested success',

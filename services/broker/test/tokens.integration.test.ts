@@ -18,6 +18,7 @@ test('the payload is exactly the one of the contract', async ({ broker }) => {
     ...fields,
     expires_in: expect.any(Number),
     provider: provider.name,
+    provider_id: provider.providerId,
   })
   expect(body.credentials.expires_at).toBe(body.expires_at)
   expect(body.expires_in).toBeGreaterThan(3590)

@@ -22,6 +22,9 @@ type ConnectOptions = {
   readonly json?: true
 }
 
+/** Milliseconds. Somebody sits before it: a Gateway that is not there is to be told of at once. */
+const timeouts = { total: 10_000 }
+
 const timeoutRange = {
   units: 'hms',
   minSeconds: 1,
@@ -83,7 +86,7 @@ function createClient({ env, fetch }: CliIo, options: ConnectOptions): NexusClie
   const baseUrl = options.url ?? NEXUS_URL
   if (baseUrl === undefined) throw new CliError('nothing says where Nexus is: give --url URL or NEXUS_URL')
   try {
-    return createNexusClient({ baseUrl, token: options.token ?? NEXUS_TOKEN, fetch })
+    return createNexusClient({ baseUrl, token: options.token ?? NEXUS_TOKEN, fetch, timeouts })
   } catch (error) {
     throw new UsageError(describeError(error))
   }

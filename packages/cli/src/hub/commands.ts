@@ -15,7 +15,7 @@ export function registerHubCommands(program: Command, context: Context): void {
         'database, with the rules and the audit of the Broker. Elsewhere they ask a Gateway, with the token of an ' +
         'administrator or of a holder of x: --remote and --admin-token, or NEXUS_HUB_URL and NEXUS_HUB_ADMIN_TOKEN.',
     )
-    .option('--remote <url>', 'a Gateway, also where DATABASE_URL is set (NEXUS_HUB_URL)')
+    .option('--remote <url>', 'a Gateway, even where DATABASE_URL is set; NEXUS_HUB_URL names one where it is not')
     .option(
       '--admin-token <token>',
       'the agent token to ask it with; better in NEXUS_HUB_ADMIN_TOKEN, which ps does not show',

@@ -16,7 +16,10 @@ export async function findToken(hub: Hub, identifier: string): Promise<AgentToke
   // a name may be anything: nobody keeps another's token from being found by calling their own like its key id or prefix
   const exact = found.filter(({ key_id: keyId, prefix }) => keyId === match.toLowerCase() || prefix === match)
   const [token, ...others] = exact.length > 0 ? exact : found
-  if (token === undefined) throw new CliError(`no active token matches '${printable(match)}'`)
+  if (token === undefined)
+    throw new CliError(
+      `no active token matches '${printable(match)}': nexus hub token list --show-revoked has them all`,
+    )
   if (others.length === 0) return token
   const named = found.slice(0, 10).map(({ name, key_id: keyId }) => `${printable(name)} (${keyId})`)
   throw new AmbiguousToken(

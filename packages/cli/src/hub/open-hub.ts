@@ -53,9 +53,7 @@ function openRemote({ fetch, signal }: CliIo, baseUrl: string, token: string | u
   if (token === undefined) {
     throw new CliError('a Gateway asks for an agent token: give --admin-token sk-… or NEXUS_HUB_ADMIN_TOKEN')
   }
-  // a key that was pasted here by mistake goes nowhere
-  if (!agentTokenPattern.test(token)) throw new CliError('the admin token is no agent token: these begin with sk-')
-  const headers = { authorization: `Bearer ${token}` }
+  const headers = { authorization: `Bearer ${readToken(token)}` }
   const api = createJsonApi({ baseUrl, name: 'the Gateway', headers, fetch, signal })
   return {
     hub: createRemoteHub(api),
@@ -65,9 +63,21 @@ function openRemote({ fetch, signal }: CliIo, baseUrl: string, token: string | u
   }
 }
 
+/** As it was pasted: with blanks around it, or with its scheme. A key that is something else goes nowhere. */
+function readToken(pasted: string): string {
+  const token = pasted.trim().replace(/^Bearer\s+/i, '')
+  if (agentTokenPattern.test(token)) return token
+  throw new CliError(
+    token.startsWith('sk-')
+      ? 'the admin token was not copied as a whole: it ends with 43 characters behind the last _'
+      : 'the admin token is no agent token: these begin with sk-',
+  )
+}
+
 function readUrl(given: string): string {
   const url = httpUrl().safeParse(given)
-  if (!url.success) throw new UsageError(`--remote ${url.error.issues[0]?.message ?? 'is no URL'}`)
+  if (!url.success)
+    throw new UsageError('--remote must be a URL such as https://nexus.example.com, without user name and query')
   // what people copy from a browser
   return url.data.replace(/\/v1(\/hub)?$/, '')
 }

@@ -40,7 +40,11 @@ function registerCreate(token: Command, context: Context): void {
     )
     .requiredOption('--name <name>', 'what it is called: once among the living tokens of its first zone')
     .option('--zones <list>', 'zones with what it may do there, as eng:rw,ops:r; without permissions rw')
-    .addOption(new Option('--zone <zone>', 'one zone, as eng or eng:rwx').conflicts(['zones', 'zonesGlob']))
+    .addOption(
+      new Option('--zone <zone>', 'one zone, as eng or eng:rwx')
+        .argParser(readOneZone)
+        .conflicts(['zones', 'zonesGlob']),
+    )
     .addOption(
       new Option('--zones-glob <pattern>', "the zones there are that match, with rw: 'team-*'").conflicts('zones'),
     )
@@ -58,6 +62,13 @@ function registerCreate(token: Command, context: Context): void {
     "nexus hub token create --name reporter --zones-glob 'team-*' --owner reports@example.com",
     'nexus hub token create --name app-server --zone shop:rwc --json | jq -r .token',
   ])
+}
+
+/** @param before - where the option was given before */
+function readOneZone(zone: string, before: string | undefined): string {
+  if (before === undefined && !zone.includes(',')) return zone
+  const all = before === undefined ? zone : `${before},${zone}`
+  throw new UsageError(`--zone is for one zone; for several: --zones ${all}`)
 }
 
 async function createToken({ io }: Context, hub: Hub, options: CreateOptions): Promise<void> {

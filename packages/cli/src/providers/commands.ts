@@ -8,7 +8,7 @@ import { applyPlan } from './apply-plan.ts'
 import { type BrokerProfiles, openBrokerProfiles } from './broker-profiles.ts'
 import { exportProfiles } from './export-profiles.ts'
 import { type Plan, type Step, makePlan } from './plan.ts'
-import { readProfiles } from './read-profiles.ts'
+import { fromWhereTheyStand, readProfiles } from './read-profiles.ts'
 import { showPlan, toPlanJson } from './show-plan.ts'
 
 const usualFile = 'nexus-providers.yaml'
@@ -110,7 +110,7 @@ function registerExport(providers: Command, context: Context): void {
     .action(async ({ file, yes }: { readonly file?: string; readonly yes?: true }) => {
       const text = await exportProfiles(openBrokerProfiles(context.io))
       if (file === undefined) context.io.stdout.write(text)
-      else await saveText(file, text, yes === true)
+      else await saveText(fromWhereTheyStand(file, context.io.env), text, yes === true)
     })
   withExamples(exporting, ['nexus providers export', 'nexus providers export --file nexus-providers.yaml --yes'])
 }

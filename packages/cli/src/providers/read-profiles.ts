@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { type ProviderProfileInput, providerProfileInput } from '@nexus/contracts'
 import { type Document, type ErrorCode, LineCounter, isMap, isNode, isSeq, parseDocument, visit } from 'yaml'
 import { CliError } from '../errors.ts'
@@ -19,7 +20,7 @@ type NodePath = readonly (string | number)[]
  */
 export async function readProfiles(path: string, env: Environment): Promise<readonly WantedProfile[]> {
   const lines = new LineCounter()
-  const document = parseDocument(await readText(path), { lineCounter: lines, prettyErrors: false })
+  const document = parseDocument(await readText(path, env), { lineCounter: lines, prettyErrors: false })
   const source = { path, document, lines }
   // the library's messages quote what they complain of, and that may be a secret
   refuse(document.errors.map(({ pos, code }) => `${placeAt(source, pos[0])}: ${describeFault(code)}`))
@@ -32,9 +33,14 @@ function describeFault(code: ErrorCode): string {
   return `this is no YAML (${code.toLowerCase().replaceAll('_', ' ')})`
 }
 
-async function readText(path: string): Promise<string> {
+/** `npm run` goes to the folder of its package first, and says where it was called. */
+export function fromWhereTheyStand(path: string, { INIT_CWD: folder = '' }: Environment): string {
+  return resolve(folder, path)
+}
+
+async function readText(path: string, env: Environment): Promise<string> {
   try {
-    return await readFile(path, 'utf8')
+    return await readFile(fromWhereTheyStand(path, env), 'utf8')
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason'
     throw new CliError(`${path} cannot be read (${code})`, { cause: error })

@@ -54,7 +54,7 @@ export async function admitAgent(deps: AdmissionDeps, request: FastifyRequest): 
     await (known === undefined ? limits.assertMayTry(address) : limits.countAgent(known))
   } else {
     await limits.countAddress(address)
-    if (shown.kind === 'faulty') throw new AppError('invalid_token', 'The agent token is not valid')
+    if (shown.kind === 'faulty') throw new AppError('invalid_token', 'The agent token is not valid.')
     if (deps.requireBearer) {
       throw new AppError('missing_bearer_token', 'Send an agent token as Authorization: Bearer, or as X-Nexus-API-Key')
     }

@@ -99,32 +99,40 @@ const pages: Readonly<Record<string, (way: Way) => Promise<unknown>>> = {
 }
 
 describe.skipIf(isChromiumMissing)('in Chromium', () => {
-  test.for(Object.keys(looks) as (keyof typeof looks)[])(
-    'every page passes axe and fits its screen, and is kept as a picture: %s',
+  test.for([
+    ['a desk', looks.light, { light: 'light', dark: 'dark' }],
+    ['a phone', looks.phone, { light: 'phone', dark: 'phone-dark' }],
+  ] as const)(
+    'every page passes axe and fits its screen, by day and by night, and is kept as a picture: on %s',
     manyPages,
-    async (look, { nexus, app, provider: _provider, browser, database: { pool } }) => {
+    async ([, screen, names], { nexus, app, provider: _provider, browser, database: { pool } }) => {
       for (const [name, reach] of Object.entries(pages)) {
-        await using tab = await openPage(browser, looks[look])
+        await using tab = await openPage(browser, screen)
         await reach({ nexus, page: tab.page, returnUrl: app.returnUrl, pool })
-        await tab.page.waitForLoadState('networkidle')
-        await keepPicture(tab.page, `${name}-${look}`)
-        await expectAccessible(tab.page, `${name}, ${look}`)
+        await tab.page.waitForLoadState('load')
+        for (const colorScheme of ['light', 'dark'] as const) {
+          await tab.page.emulateMedia({ colorScheme })
+          await keepPicture(tab.page, `${name}-${names[colorScheme]}`)
+          await expectAccessible(tab.page, `${name}, ${names[colorScheme]}`)
+        }
         expect.soft(tab.complaints, name).toEqual([])
       }
     },
   )
 
-  test.for(['ltr', 'rtl'])(
-    'on the smallest screens, and written from right to left, all still fits: %s',
+  test(
+    'on the smallest screens, and written from right to left, all still fits',
     manyPages,
-    async (dir, { nexus, app, provider: _provider, browser, database: { pool } }) => {
+    async ({ nexus, app, provider: _provider, browser, database: { pool } }) => {
       for (const [name, reach] of Object.entries(pages)) {
         // WCAG 2.2 §1.4.10: 320 CSS pixels, which is also a desktop at 400 %
         await using tab = await openPage(browser, { viewport: { width: 320, height: 640 } })
         await reach({ nexus, page: tab.page, returnUrl: app.returnUrl, pool })
-        await tab.page.evaluate(`document.documentElement.dir = '${dir}'`)
-        await expectAccessible(tab.page, `${name}, ${dir}`)
-        if (dir === 'rtl') await keepPicture(tab.page, `${name}-rtl`)
+        for (const dir of ['ltr', 'rtl']) {
+          await tab.page.evaluate(`document.documentElement.dir = '${dir}'`)
+          await expectAccessible(tab.page, `${name}, ${dir}`)
+        }
+        await keepPicture(tab.page, `${name}-rtl`)
       }
     },
   )

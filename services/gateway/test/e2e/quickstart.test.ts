@@ -52,7 +52,8 @@ test('npm start: click the link, log in, fetch the token; a second run still has
   const first = await start(dataDir)
   const { facts } = first
   expect(first.output().match(/^\{.*\}$/gm)).toHaveLength(1)
-  for (const file of ['keys.env', 'agent-token']) expect(statSync(join(dataDir, file)).mode & 0o777).toBe(0o600)
+  for (const file of ['keys.env', 'agent-token', 'admin-token'])
+    expect(statSync(join(dataDir, file)).mode & 0o777).toBe(0o600)
   expect((await fetch(facts.token_url)).status, 'without the token').toBe(401)
 
   const page = await createBrowser({ person: { name: 'Ada' } }).open(facts.connect_url)

@@ -1,7 +1,9 @@
+import { execFile } from 'node:child_process'
 import { chmod, copyFile, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { freePort, spawnService } from '@nexus/testing'
 import { test as base } from '@nexus/testing/vitest'
 
@@ -39,6 +41,8 @@ export const test = base.extend('scene', { scope: 'file' }, async ({ database },
   })
   resources.defer(async () => void (await service.stop('SIGINT')))
   const facts: Readonly<Record<'gateway' | 'broker', string>> = JSON.parse(factsLine.exec(service.output())?.[0] ?? '')
+  // the first time it brings its own pnpm, and says so
+  await promisify(execFile)('npm', ['run', 'nexus', '--silent', '--prefix', repository, '--', '--version'])
   await copyFile(join(folder, '.nexus/keys.env'), join(folder, '.env'))
   await mkdir(join(folder, 'node_modules/@nexus'), { recursive: true })
   await symlink(join(repository, 'packages/sdk'), join(folder, 'node_modules/@nexus/sdk'))
