@@ -22,7 +22,7 @@ export type Identities = {
    * @throws AppError `invalid_token`, the same for every reason; `unavailable`
    */
   readonly identify: (token: string, address: string | undefined) => Promise<Agent>
-  /** Looks for changes once: every Broker does each second, and sooner where Redis says so. */
+  /** Looks for changes once: every Broker does each second, and sooner where Redis says so. Renews what is remembered too. */
   readonly poll: () => Promise<void>
   /** Nothing known counts any more: somebody who would have told of a change may not have been heard. */
   readonly forgetAll: () => void
@@ -35,9 +35,14 @@ type Known = {
   readonly askedAt: number
   /** Infinity: it does not expire. */
   readonly endsAt: number
+  /** Since it was asked: who comes once is not asked for again. */
+  isUsed: boolean
 }
 
 const keptForMs = 60_000
+/** Agents that are at work are asked for again before that, many in one statement. */
+const renewedAfterMs = 45_000
+const mostRenewed = 512
 /** Without an answer to the poll for this long, what is known may be revoked, and does not count. */
 const trustedForMs = 5_000
 const mostKept = 50_000
@@ -55,14 +60,7 @@ export function createIdentities(deps: IdentityDeps): Identities {
   const known = new Map<string, Known>()
   let polled = { seq: 0, at: Number.NEGATIVE_INFINITY }
 
-  const look = createBatcher<PresentedToken & { readonly address: string | undefined }, IdentityRow>(
-    { ...batching, chargeTo: ({ address = '' }) => address },
-    async (asked) => {
-      const rows = await selectIdentities(database, [...new Set(asked.map(({ lookup }) => lookup))])
-      const byLookup = new Map(rows.map((row) => [row.lookup, row]))
-      return asked.map(({ lookup }) => byLookup.get(lookup) ?? new Error('a lookup came back without an answer'))
-    },
-  )
+  const look = createLook(database)
 
   const recall = ({ lookup, hash }: PresentedToken): Agent | undefined => {
     const entry = known.get(lookup)
@@ -71,7 +69,35 @@ export function createIdentities(deps: IdentityDeps): Identities {
     if (now - entry.askedAt > keptForMs || now >= entry.endsAt) return undefined
     // a lookup has one token: another one that claims it is none
     if (!timingSafeEqual(entry.hash, hash)) throw invalidToken()
+    entry.isUsed = true
     return entry.agent
+  }
+
+  /** In the order in which they were asked for. */
+  const keep = (row: IdentityRow, agent: Agent, askedAt: number): void => {
+    const endsAt = row.secondsLeft === null ? Number.POSITIVE_INFINITY : askedAt + row.secondsLeft * 1000
+    known.delete(row.lookup)
+    known.set(row.lookup, { agent, hash: row.hash, askedAt, endsAt, isUsed: false })
+    if (known.size > mostKept) known.delete(known.keys().next().value ?? '')
+  }
+
+  const renew = async (): Promise<void> => {
+    const askedAt = monotonicMs()
+    const due = listDue(known, askedAt)
+    if (due.length === 0) return
+    const rows = await selectIdentities(
+      database,
+      due.map(([lookup]) => lookup),
+    )
+    const byLookup = new Map(rows.map((row) => [row.lookup, row]))
+    for (const [lookup, entry] of due) {
+      const row = byLookup.get(lookup)
+      // as in every look: what began before a change that is known by now is not believed, nor what was forgotten meanwhile
+      if (row === undefined || row.seq < polled.seq || known.get(lookup) !== entry) continue
+      const agent = toAgent(row, entry.hash)
+      if (agent === undefined) known.delete(lookup)
+      else keep(row, agent, askedAt)
+    }
   }
 
   const ask = async (presented: PresentedToken, address: string | undefined): Promise<Agent> => {
@@ -82,10 +108,7 @@ export function createIdentities(deps: IdentityDeps): Identities {
       if (row.seq < polled.seq) continue
       const agent = toAgent(row, presented.hash)
       if (agent === undefined) throw invalidToken()
-      const endsAt = row.secondsLeft === null ? Number.POSITIVE_INFINITY : askedAt + row.secondsLeft * 1000
-      known.delete(presented.lookup)
-      known.set(presented.lookup, { agent, hash: row.hash, askedAt, endsAt })
-      if (known.size > mostKept) known.delete(known.keys().next().value ?? '')
+      keep(row, agent, askedAt)
       return agent
     }
     throw new AppError('unavailable', 'Agents are changing faster than they can be told apart; try again.', {
@@ -115,9 +138,32 @@ export function createIdentities(deps: IdentityDeps): Identities {
       const changes = await selectChanges(database, polled.seq, mostChanges)
       // polls may overtake each other: the older one has nothing to say
       if (askedAt >= polled.at) take(changes, askedAt)
+      await renew()
     },
     forgetAll: () => known.clear(),
   }
+}
+
+/** Callers that come together share one look into the database. */
+function createLook(database: Queryable) {
+  return createBatcher<PresentedToken & { readonly address: string | undefined }, IdentityRow>(
+    { ...batching, chargeTo: ({ address = '' }) => address },
+    async (asked) => {
+      const rows = await selectIdentities(database, [...new Set(asked.map(({ lookup }) => lookup))])
+      const byLookup = new Map(rows.map((row) => [row.lookup, row]))
+      return asked.map(({ lookup }) => byLookup.get(lookup) ?? new Error('a lookup came back without an answer'))
+    },
+  )
+}
+
+/** Of the agents at work those that are to be asked for again, the longest remembered first. */
+function listDue(known: ReadonlyMap<string, Known>, now: number): readonly (readonly [string, Known])[] {
+  return known
+    .entries()
+    .filter(([, { isUsed }]) => isUsed)
+    .take(mostRenewed)
+    .filter(([, { askedAt }]) => now - askedAt > renewedAfterMs)
+    .toArray()
 }
 
 /** undefined for a token that is unknown, another's, revoked or expired. */
