@@ -121,7 +121,10 @@ test('what Nexus refuses, and a Nexus that is away, end it with 1 and one line',
     [await connect(['scripted', '--user', 'x', '--zone', 'root']), /./],
     [await connect(['scripted', '--user', 'x'], { NEXUS_URL: nexus.gateway.url }), /NEXUS_TOKEN/],
     // within seconds: it is told of, not waited for
-    [await connect(['scripted', '--user', 'x'], { NEXUS_URL: 'http://127.0.0.1:9' }), /cannot be reached|no answer from Nexus/],
+    [
+      await connect(['scripted', '--user', 'x'], { NEXUS_URL: 'http://127.0.0.1:9' }),
+      /cannot be reached|no answer from Nexus/,
+    ],
     [await connect(['scripted', '--user', 'x'], {}), /--url URL or NEXUS_URL/],
   ] as const
   for (const [{ exitCode, stdout, stderr }, words] of refused) {

@@ -133,6 +133,21 @@ describe('a read is repeated when the fault may be over in a moment', () => {
   })
 })
 
+test('a pause that ends after the call has taken its time ends it with the failure before', async () => {
+  await using nexus = await startScriptedNexus()
+  nexus.answer(path, away)
+  const timing = createTestTiming()
+  const late = {
+    ...timing,
+    async pause(milliseconds: number) {
+      timing.advance(milliseconds + 60_000)
+    },
+  }
+  const client = createTestClient({ baseUrl: nexus.url, timeouts: { total: 10_000 } }, late)
+  expect(await failureOf(client.getToken(id))).toMatchObject({ code: 'unavailable', status: 503 })
+  expect(nexus.requests).toHaveLength(1)
+})
+
 test('DELETE is repeated', async () => {
   await using nexus = await startScriptedNexus()
   nexus.answer(`/v1/connections/${id}`, away, { body: { revoked_at_provider: true, revocation: 'done' } })

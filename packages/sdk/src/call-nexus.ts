@@ -59,6 +59,8 @@ export async function callNexus(transport: Transport, call: Call): Promise<Answe
       // what would come too late is not waited for: the caller learns when to try himself
       if (timing.now() + pause >= deadline) throw error
       await timing.pause(pause, call.signal)
+      // a busy machine sleeps longer than it was told to
+      if (timing.now() >= deadline) throw error
     }
   }
 }
