@@ -1,10 +1,11 @@
 import type { AuditEventBody, Zone } from '@nexus/contracts'
 import { test as base } from '@nexus/testing/vitest'
-import { expect, vi } from 'vitest'
+import { expect, onTestFinished, vi } from 'vitest'
+import { selectConnectionsLeft } from '../src/connections/disconnect-store.ts'
 import { asAgent, findToken, mint, openTeam } from './agents-scene.ts'
 import { auditEvents } from './audit-events.ts'
 import { connect, openPlainConnection } from './connection-scene.ts'
-import { whenWaiting } from './database-tools.ts'
+import { openTestDatabase, whenWaiting } from './database-tools.ts'
 import { arrive, openProvider, test } from './handshake-scene.ts'
 import { type Client, mintToken, requestConnection, startTestBroker } from './harness.ts'
 import { setStatus, travelAgain } from './reconnect-scene.ts'
@@ -187,6 +188,23 @@ test('whoever asks for ever new connections in a zone cannot keep it from being 
   } finally {
     holding.release(true)
   }
+})
+
+test('a zone that is made anew at once does not end with what it was: what is connected in it stays', async ({
+  broker,
+  database,
+}) => {
+  const { zone } = await openTeam(broker)
+  await remove(broker, zone)
+  expect((await broker.post('/zones', { name: zone })).status).toBe(201)
+  const { rows } = await database.pool.query('select disconnect_requested_at from zones where name = $1', [zone])
+  expect(rows).toEqual([{ disconnect_requested_at: null }])
+  const token = await mintToken(broker, { zones: [grant(zone, 'rw')] })
+  await connect(asAgent(broker, token), await openProvider(broker))
+  // as a Broker finds it that had read of the removal before
+  const opened = openTestDatabase(database)
+  onTestFinished(() => opened.close())
+  expect(await selectConnectionsLeft(opened, { kind: 'zone', id: zone }, undefined, 10)).toEqual([])
 })
 
 test('[R2] nothing is made in a zone that is being removed', async ({ broker }) => {

@@ -20,13 +20,13 @@ export async function disconnectRemoved(deps: DisconnectDeps, signal: AbortSigna
 }
 
 async function disconnectAll(deps: DisconnectDeps, removed: store.Removed, signal: AbortSignal): Promise<void> {
-  let last: store.LivingConnection | undefined
+  const cause = removed.kind === 'provider' ? 'provider_deleted' : 'zone_removed'
+  let last: store.ConnectionLeft | undefined
   do {
-    const batch = await store.selectLivingConnections(deps.database, removed, last, batchSize)
+    const batch = await store.selectConnectionsLeft(deps.database, removed, last, batchSize)
     last = batch.at(-1)
     // in an order of our own, so that two Brokers on one batch meet at few of its rows
     const waiting = shuffle(batch, deps.random)
-    const cause = removed.kind === 'provider' ? 'provider_deleted' : 'zone_removed'
     const workers = Array.from({ length: concurrency }, () => workOff(deps, waiting, cause, signal))
     await Promise.all(workers)
   } while (last !== undefined && !signal.aborted)
@@ -34,7 +34,7 @@ async function disconnectAll(deps: DisconnectDeps, removed: store.Removed, signa
 
 async function workOff(
   deps: DisconnectDeps,
-  waiting: store.LivingConnection[],
+  waiting: store.ConnectionLeft[],
   cause: string,
   signal: AbortSignal,
 ): Promise<void> {

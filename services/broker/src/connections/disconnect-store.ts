@@ -61,9 +61,7 @@ export async function selectRevokedSince(database: Queryable, id: string): Promi
 }
 
 /** What was removed, and takes its connections along: a profile by its id, or a zone by its name. */
-export type Removed =
-  | { readonly kind: 'provider'; readonly id: string }
-  | { readonly kind: 'zone'; readonly id: string }
+export type Removed = { readonly kind: 'provider' | 'zone'; readonly id: string }
 
 /** Removed profiles and zones whose connections are to be disconnected. */
 export function selectRemoved(database: Queryable): Promise<readonly Removed[]> {
@@ -86,19 +84,22 @@ const isLeft = ({ kind }: Removed) =>
     : fragment`(${living} or c.status <> 'revoked' and exists (
         select from handshakes h where h.connection_id = c.id and h.purpose = 'reconnect' and h.outcome is null))`
 
-export type LivingConnection = { readonly id: string; readonly createdAt: string }
-
+/** A zone may have been made anew since it was found removed: what is connected in it then is nobody's to disconnect. */
 const partOf = ({ kind, id }: Removed) =>
-  kind === 'provider' ? fragment`c.provider_id = ${id}::uuid` : fragment`c.zone = ${id}::text`
+  kind === 'provider'
+    ? fragment`c.provider_id = ${id}::uuid`
+    : fragment`(c.zone = ${id}::text and exists (select from zones z where z.name = c.zone and z.removed_at is not null))`
+
+export type ConnectionLeft = { readonly id: string; readonly createdAt: string }
 
 /** The next connections of it that are left to disconnect, in the order of creation. */
-export async function selectLivingConnections(
+export async function selectConnectionsLeft(
   database: Queryable,
   removed: Removed,
-  after: LivingConnection | undefined,
+  after: ConnectionLeft | undefined,
   limit: number,
-): Promise<readonly LivingConnection[]> {
-  return database.query<LivingConnection>(sql`
+): Promise<readonly ConnectionLeft[]> {
+  return database.query<ConnectionLeft>(sql`
     select c.id, c.created_at::text as "createdAt"
       from connections c
      where ${partOf(removed)} and ${isLeft(removed)}

@@ -45,7 +45,7 @@ export async function insertZones(transaction: Queryable, names: readonly string
 /** Takes up the name of a removed zone of which nothing is left that a newcomer could see. */
 export async function reviveZone(transaction: Queryable, name: string): Promise<boolean> {
   const rows = await transaction.query(sql`
-    update zones z set removed_at = null, created_at = now()
+    update zones z set removed_at = null, disconnect_requested_at = null, created_at = now()
      where z.name = ${name}::text and z.removed_at is not null
        and not exists (select from connections c where c.zone = z.name)
     returning z.name`)
