@@ -57,13 +57,27 @@ export async function runNexus(args: readonly string[], options: RunOptions = {}
   return ended
 }
 
+const nobody = async (): Promise<never> => {
+  throw new Error('nobody was to be asked')
+}
+
+const idleHub: Hub = {
+  createToken: nobody,
+  listTokens: nobody,
+  getToken: nobody,
+  revokeToken: nobody,
+  setTokenZone: nobody,
+  removeTokenZone: nobody,
+  listZones: nobody,
+  createZone: nobody,
+  removeZone: nobody,
+  status: nobody,
+}
+
 /** Without a process of its own, for calls that end before anything is asked of a hub. */
 export async function callNexus(args: readonly string[]): Promise<Ended> {
   const said = { stdout: '', stderr: '' }
   const writeTo = (name: keyof typeof said) => ({ write: (text: string) => void (said[name] += text) })
-  const nobody = async (): Promise<never> => {
-    throw new Error('nobody was to be asked')
-  }
   const io = {
     stdin: new PassThrough(),
     stdout: writeTo('stdout'),
@@ -73,9 +87,7 @@ export async function callNexus(args: readonly string[]): Promise<Ended> {
     signal: new AbortController().signal,
     openBrowser: nobody,
   }
-  // a hub that can do nothing but be closed
-  const openLocalHub = async () =>
-    ({ [Symbol.asyncDispose]: async () => undefined }) as unknown as Hub & AsyncDisposable
+  const openLocalHub = async () => ({ ...idleHub, [Symbol.asyncDispose]: async () => undefined })
   const exitCode = await runCli(args, io, { openLocalHub })
   return { exitCode, ...said }
 }

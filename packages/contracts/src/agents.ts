@@ -11,15 +11,15 @@ export const agentTokenPattern = /^sk-[a-z0-9-]{0,8}_[a-z0-9-]{0,8}_([0-9a-f]{8}
 export const longestAgentToken = 128
 
 /** The letters of a set of permissions, in their order. `x` means everything in a zone, so `r` and `w` come with it. */
-const letters = ['r', 'w', 'x', 'c'] as const
-export type Permission = (typeof letters)[number]
+export const permissionLetters = ['r', 'w', 'x', 'c'] as const
+export type Permission = (typeof permissionLetters)[number]
 
 /** What a token may do in a zone: some of `r`, `w`, `x`, `c`; read in any order, given back as `rwxc`. */
 export const permissions = z
   .string()
   .regex(/^(?!.*(.).*\1)[rwxc]{1,4}$/, 'must be some of r, w, x and c')
   .transform((given) => (given.includes('x') ? `rw${given}` : given))
-  .transform((held) => letters.filter((letter) => held.includes(letter)).join(''))
+  .transform((held) => permissionLetters.filter((letter) => held.includes(letter)).join(''))
   .describe(
     'r: see and fetch; w: request, refresh, reconnect, disconnect; x: everything in the zone, tokens too; c: complete',
   )

@@ -75,6 +75,11 @@ export function chooseZone(agent: Agent, named: string | undefined): string {
   return zone
 }
 
+/** The same for whatever is wrong with it. */
+export function invalidToken(): AppError {
+  return new AppError('invalid_token', 'The agent token is not valid.')
+}
+
 export function zoneNotFound(): AppError {
   return new AppError('zone_not_found', 'There is no such zone.')
 }

@@ -1,7 +1,9 @@
+import { permissionLetters } from '@nexus/contracts'
 import { AppError } from '@nexus/service'
 import type { Queryable } from '../db/database.ts'
-import { type Agent, insufficientPermission } from './agent.ts'
-import { holdChanges } from './identity-store.ts'
+import { zoneUnknown } from '../zones/hold-zones.ts'
+import { type Agent, insufficientPermission, invalidToken } from './agent.ts'
+import { holdChanges, raiseChanges } from './identity-store.ts'
 import * as store from './store.ts'
 
 /** Who manages tokens and zones: this installation's operator, an administrator, or who holds `x` somewhere. */
@@ -26,8 +28,6 @@ export function managerOf(agent: Agent, isOperator: boolean): Manager {
   return { kind: 'agent', keyId: agent.keyId }
 }
 
-const letters = ['r', 'w', 'x', 'c'] as const
-
 const operatorAuthority: Authority = {
   isAdmin: true,
   isOperator: true,
@@ -46,6 +46,22 @@ export async function holdAuthority(transaction: Queryable, manager: Manager): P
   return readAuthority(transaction, manager)
 }
 
+export type BegunChange = {
+  readonly authority: Authority
+  /** By which everybody who remembers what is changed learns that it was. */
+  readonly seq: number
+}
+
+/**
+ * The first step of whatever changes what living tokens may do: the change gets its number, whose lock puts all changes in
+ * one order and holds the manager's authority as `holdAuthority` does.
+ * @throws AppError as `readAuthority`
+ */
+export async function beginChange(transaction: Queryable, manager: Manager): Promise<BegunChange> {
+  const seq = await raiseChanges(transaction)
+  return { seq, authority: await readAuthority(transaction, manager) }
+}
+
 /**
  * Reads what a manager may do now, not what some Broker remembers of it.
  * @throws AppError `invalid_token` where it was revoked or has expired; `insufficient_permission` without any `x`
@@ -53,7 +69,7 @@ export async function holdAuthority(transaction: Queryable, manager: Manager): P
 export async function readAuthority(database: Queryable, manager: Manager): Promise<Authority> {
   if (manager.kind === 'operator') return operatorAuthority
   const held = await store.selectAuthority(database, manager.keyId)
-  if (held === undefined) throw new AppError('invalid_token', 'The agent token is not valid.')
+  if (held === undefined) throw invalidToken()
   const zones = new Map(held.zones.map(({ zone, permissions }) => [zone, permissions]))
   const { isAdmin, expiresAt, secondsLeft } = held
   const authority = { isAdmin, isOperator: false, zones, expiresAt, secondsLeft: secondsLeft ?? undefined }
@@ -79,7 +95,7 @@ export function assertMayGrant(authority: Authority, { zone, permissions }: stor
     throw held === '' ? zoneUnknown(zone) : insufficientPermission(['x'])
   }
   const granted = authority.isAdmin ? `rwx${held}` : held
-  const missing = letters.filter((one) => permissions.includes(one) && !granted.includes(one))
+  const missing = permissionLetters.filter((one) => permissions.includes(one) && !granted.includes(one))
   if (missing.length > 0) throw insufficientPermission(missing)
 }
 
@@ -94,15 +110,11 @@ export function assertMayGrantTo(
 ): void {
   if (ownEnd === null || (expiresAt !== null && expiresAt <= ownEnd)) return
   const held = zones.find((grant) => grant.zone === zone)?.permissions ?? ''
-  const added = letters.filter((one) => permissions.includes(one) && !held.includes(one)).join('')
+  const added = permissionLetters.filter((one) => permissions.includes(one) && !held.includes(one)).join('')
   if (added === '') return
   throw new AppError('insufficient_permission', `The token lasts longer than yours, which cannot give it ${added}.`, {
     details: { needed: added },
   })
-}
-
-export function zoneUnknown(zone: string): AppError {
-  return new AppError('zone_not_found', `There is no zone ${zone}.`, { details: { zone } })
 }
 
 /** @throws AppError `insufficient_permission` */

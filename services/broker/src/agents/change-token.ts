@@ -9,12 +9,11 @@ import {
   type Manager,
   assertMayGrant,
   assertMayGrantTo,
-  holdAuthority,
+  beginChange,
   managedZones,
 } from './authority.ts'
 import type { ChangeSignal } from './change-signal.ts'
 import { describeToken } from './describe-token.ts'
-import { raiseChanges } from './identity-store.ts'
 import { tokenNotFound } from './list-tokens.ts'
 import * as store from './store.ts'
 
@@ -90,15 +89,14 @@ type Done = {
   readonly data: Readonly<Record<string, unknown>>
 }
 
-/** One transaction: the number of the change first, whose lock puts all changes in one order; then who may, and what. */
+/** One transaction: the change begins, then whether this token is the manager's to change, and what becomes of it. */
 async function changeToken(
   deps: ChangeTokenDeps,
   { keyId, manager, origin }: Change,
   work: (work: Work) => Promise<Done | undefined>,
 ): Promise<AgentToken> {
   const changed = await deps.database.transaction(async (transaction) => {
-    const seq = await raiseChanges(transaction)
-    const authority = await holdAuthority(transaction, manager)
+    const { seq, authority } = await beginChange(transaction, manager)
     const zones = managedZones(authority)
     const token = await store.selectToken(transaction, keyId, zones)
     if (token === undefined) throw tokenNotFound()

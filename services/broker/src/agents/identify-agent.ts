@@ -2,7 +2,7 @@ import { timingSafeEqual } from 'node:crypto'
 import { AppError } from '@nexus/service'
 import { createBatcher } from '../db/batcher.ts'
 import type { Queryable } from '../db/database.ts'
-import type { Agent } from './agent.ts'
+import { type Agent, invalidToken } from './agent.ts'
 import { type PresentedToken, readAgentToken } from './agent-token.ts'
 import { type Changes, type IdentityRow, selectChanges, selectIdentities } from './identity-store.ts'
 
@@ -172,8 +172,4 @@ function toAgent(row: IdentityRow, hash: Buffer): Agent | undefined {
   if (row.secondsLeft !== null && row.secondsLeft <= 0) return undefined
   const zones = new Map(row.zones.map((zone, index) => [zone, row.permissions[index] ?? '']))
   return { keyId: row.keyId, owner: row.owner, isAdmin: row.isAdmin, zones }
-}
-
-function invalidToken(): AppError {
-  return new AppError('invalid_token', 'The agent token is not valid.')
 }

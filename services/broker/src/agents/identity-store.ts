@@ -1,5 +1,5 @@
 import type { Queryable } from '../db/database.ts'
-import type { Use } from '../db/last-used.ts'
+import { type Use, usesAsRows } from '../db/last-used.ts'
 import { prepared, sql } from '../db/sql.ts'
 
 export type IdentityRow = {
@@ -86,9 +86,7 @@ export async function touchTokens(database: Queryable, uses: readonly Use[]): Pr
   await database.query(sql`
     with used as (
       select a.id, u.at
-        from (select id, now() - make_interval(secs => seconds_ago) as at
-                from unnest(${uses.map(({ id }) => id)}::uuid[], ${uses.map(({ secondsAgo }) => secondsAgo)}::float8[])
-                  as noted (id, seconds_ago)) u
+        from ${usesAsRows(uses)} u
         join agent_tokens a on a.id = u.id
        where a.last_used_at is null or a.last_used_at < u.at - interval '1 minute'
        order by a.id

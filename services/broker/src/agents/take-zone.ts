@@ -1,11 +1,5 @@
 import type { Queryable } from '../db/database.ts'
-import { raiseChanges } from './identity-store.ts'
 import * as store from './store.ts'
-
-/** Comes first in every transaction that changes what tokens may do: its lock puts them all in one order. */
-export function numberChange(transaction: Queryable): Promise<number> {
-  return raiseChanges(transaction)
-}
 
 /**
  * For a zone that goes: its tokens lose it, and those that have no other end with it.

@@ -15,13 +15,20 @@ export async function guardConnection(
   id: string,
   permissions: readonly Permission[],
 ): Promise<void> {
-  assertAllowed(agent, await selectZoneOf(database, id), permissions)
+  const refusal = findRefusal(agent, await selectZoneOf(database, id), permissions)
+  if (refusal !== undefined) throw refusal
 }
 
 /** @param zone - undefined: there is no such connection */
-export function assertAllowed(agent: Agent, zone: string | undefined, permissions: readonly Permission[]): void {
-  if (zone === undefined || !sees(agent, zone)) throw connectionNotFound()
-  if (!permissions.every((permission) => mayIn(agent, zone, permission))) throw insufficientPermission(permissions)
+export function findRefusal(
+  agent: Agent,
+  zone: string | undefined,
+  permissions: readonly Permission[],
+): AppError | undefined {
+  if (zone === undefined || !sees(agent, zone)) return connectionNotFound()
+  return permissions.every((permission) => mayIn(agent, zone, permission))
+    ? undefined
+    : insufficientPermission(permissions)
 }
 
 export function connectionNotFound(): AppError {

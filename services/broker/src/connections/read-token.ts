@@ -9,7 +9,7 @@ import type { SealedSecret, SecretVault } from '../vault/secret-vault.ts'
 import { createBatcher } from '../db/batcher.ts'
 import { toCredentialPayload } from './credential-payload.ts'
 import { openCredentials } from './credential-set.ts'
-import { assertAllowed, connectionNotFound } from './guard-connection.ts'
+import { connectionNotFound, findRefusal } from './guard-connection.ts'
 import { type ReadableToken, selectReadableTokens } from './token-store.ts'
 
 export type ReadTokenDeps = {
@@ -128,7 +128,8 @@ function noteRelease(deps: ReadTokenDeps, { connectionId, refreshFailure }: Ask)
 
 /** What one caller is to get, as far as the row tells. Callers of one connection share one unsealing. */
 function decide(vault: SecretVault, ask: Ask, row: ReadableToken | undefined, opened: Map<string, Answer>): Answer {
-  const refusal = refuseAgent(ask.agent, row?.zone)
+  // what lies outside the agent's zones is not there, for all it can tell (C4)
+  const refusal = findRefusal(ask.agent, row?.zone, ['r'])
   if (row === undefined || refusal !== undefined) return refuse(refusal ?? connectionNotFound())
   if (row.status !== 'active') return refuse(notActive(row))
   if (row.sealed === null || row.keyId === null || row.version === null)
@@ -143,17 +144,6 @@ function decide(vault: SecretVault, ask: Ask, row: ReadableToken | undefined, op
   const known = opened.get(row.connectionId) ?? open(vault, row, row.version, { sealed: row.sealed, keyId: row.keyId })
   opened.set(row.connectionId, known)
   return known
-}
-
-/** What lies outside the agent's zones is not there, for all it can tell (C4). */
-function refuseAgent(agent: Agent, zone: string | undefined): AppError | undefined {
-  try {
-    assertAllowed(agent, zone, ['r'])
-    return undefined
-  } catch (error) {
-    if (isAppError(error)) return error
-    throw error
-  }
 }
 
 function open(vault: SecretVault, row: ReadableToken, version: number, sealed: SealedSecret): Answer {

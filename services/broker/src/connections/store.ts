@@ -1,5 +1,5 @@
 import type { Queryable } from '../db/database.ts'
-import type { Use } from '../db/last-used.ts'
+import { type Use, usesAsRows } from '../db/last-used.ts'
 import { fragment, prepared, sql } from '../db/sql.ts'
 import type { ConnectionStatus } from '@nexus/contracts'
 import type { Connection } from './connection.ts'
@@ -195,9 +195,7 @@ export async function touchLastUsed(database: Queryable, uses: readonly Use[]): 
   await database.query(sql`
     with used as (
       select c.id, u.at
-        from (select id, now() - make_interval(secs => seconds_ago) as at
-                from unnest(${uses.map(({ id }) => id)}::uuid[], ${uses.map(({ secondsAgo }) => secondsAgo)}::float8[])
-                  as noted (id, seconds_ago)) u
+        from ${usesAsRows(uses)} u
         join connections c on c.id = u.id
        where c.last_used_at is null or c.last_used_at < u.at - interval '1 minute'
        order by c.id

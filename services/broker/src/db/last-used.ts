@@ -1,4 +1,5 @@
 import type { Logger } from '@nexus/service'
+import { type Sql, fragment } from './sql.ts'
 
 const flushEveryMs = 5_000
 const oncePerMs = 60_000
@@ -13,6 +14,14 @@ const mostRemembered = 100_000
 export type LastUsed = AsyncDisposable & { readonly note: (id: string) => void }
 
 export type Use = { readonly id: string; readonly secondsAgo: number }
+
+/** Rows of `id` and `at`, by the database's clock: of what an `update … last_used_at` is to be made. */
+export function usesAsRows(uses: readonly Use[]): Sql {
+  return fragment`
+    (select id, now() - make_interval(secs => seconds_ago) as at
+       from unnest(${uses.map(({ id }) => id)}::uuid[], ${uses.map(({ secondsAgo }) => secondsAgo)}::float8[])
+         as noted (id, seconds_ago))`
+}
 
 export type LastUsedDeps = {
   readonly logger: Logger

@@ -31,8 +31,8 @@ export type HandshakeRequest = {
  * Starts a handshake: a pending connection and a link for the person whose account it is to be.
  *
  * Nothing goes to the provider yet, and the link can be opened as often as needed until it is used (H4).
- * @throws AppError `provider_not_found`, `zone_required`, `zone_not_found`, `insufficient_permission`, `scope_not_allowed`, `return_url_not_allowed`,
- *   `idempotency_mismatch`, `already_completed`
+ * @throws AppError `provider_not_found`, `zone_required`, `zone_not_found`, `insufficient_permission`, `scope_not_allowed`,
+ *   `return_url_not_allowed`, `idempotency_mismatch`, `already_completed`
  */
 export async function beginHandshake(
   deps: BeginHandshakeDeps,

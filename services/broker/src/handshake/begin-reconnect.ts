@@ -32,8 +32,9 @@ export type ReconnectionRequest = {
  * The connection stays as it is, its token served and refreshed, until the new grant is there; what the request asks for
  * waits in the handshake. One that still waits for its first grant gets a new link for that. Either way the links that were
  * given out before open nothing any more, and what is under way on one of them completes nothing.
- * @throws AppError `invalid_request` where it would weaken the connection's `completion`; `connection_not_found`, `connection_not_active` for a revoked one, `provider_not_found` where the profile
- *   was removed, `zone_not_found` where the zone was, `scope_not_allowed`, `return_url_not_allowed`, `idempotency_mismatch`, `already_completed`
+ * @throws AppError `invalid_request` where it would weaken the connection's `completion`; `connection_not_found`,
+ *   `connection_not_active` for a revoked one, `provider_not_found` where the profile was removed, `zone_not_found` where the
+ *   zone was, `scope_not_allowed`, `return_url_not_allowed`, `idempotency_mismatch`, `already_completed`
  */
 export async function beginReconnect(
   deps: BeginReconnectDeps,

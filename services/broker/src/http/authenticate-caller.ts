@@ -9,7 +9,7 @@ import type { Origin } from '../audit/audit-event.ts'
 import type { Denial, RecordDenial } from '../audit/record-denial.ts'
 import { type Agent, anonymousAgent, assertMaySomewhere, operatorAgent } from '../agents/agent.ts'
 import type { Identities } from '../agents/identify-agent.ts'
-import type { Access, Need } from './access.ts'
+import type { Access } from './access.ts'
 import { identifyAgent, readZoneHeader, tellIdentity } from './identify-caller.ts'
 
 export type CallerSettings = {
@@ -66,37 +66,34 @@ export function installAuthentication(app: ZodApp, settings: CallerSettings, dep
     }
     // until the key is known, nobody is: a gateway is what most callers are
     request.origin = originOf(request, settings, 'gateway', undefined)
-    try {
+    await recordingDenials(request, recordDenial, async () => {
       assertAddressAllowed(request, settings)
       const kind = identifyKey(readApiKey(request))
       request.callerKind = kind
       request.origin = originOf(request, settings, kind, kind)
       assertKindAllowed(kind, access, settings)
       if (isForAgents(access)) await admitAgent(request, reply, { kind, settings, deps })
-    } catch (error) {
-      if (isAppError(error)) recordDenial(describeDenial(request, error))
-      throw error
-    }
+    })
   })
   app.addHook('preHandler', async (request) => {
     const { need } = request.routeOptions.config
     if (need?.in !== 'connection') return
-    try {
-      await guardRequested(request, need, deps.guardConnection)
-    } catch (error) {
-      if (isAppError(error)) recordDenial(describeDenial(request, error))
-      throw error
-    }
+    const { id } = connectionParams.parse(request.params)
+    await recordingDenials(request, recordDenial, () => deps.guardConnection(request.agent, id, need.permissions))
   })
 }
 
-async function guardRequested(
-  { agent, params }: FastifyRequest,
-  { permissions }: Extract<Need, { in: 'connection' | 'somewhere' }>,
-  guardConnection: AuthenticationDeps['guardConnection'],
+async function recordingDenials(
+  request: FastifyRequest,
+  recordDenial: RecordDenial,
+  decide: () => Promise<void>,
 ): Promise<void> {
-  const { id } = connectionParams.parse(params)
-  await guardConnection(agent, id, permissions)
+  try {
+    await decide()
+  } catch (error) {
+    if (isAppError(error)) recordDenial(describeDenial(request, error))
+    throw error
+  }
 }
 
 type Admission = {

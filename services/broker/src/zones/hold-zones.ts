@@ -1,5 +1,5 @@
+import { AppError } from '@nexus/service'
 import type { Queryable } from '../db/database.ts'
-import { zoneUnknown } from '../agents/authority.ts'
 import * as store from './store.ts'
 
 /** Zones in which something is made: they stay until the transaction ends. @throws AppError `zone_not_found` */
@@ -12,4 +12,8 @@ export async function holdZones(transaction: Queryable, names: readonly string[]
 /** An installation that has no zone but root gets those that are named: its operator need not know that they are made. */
 export async function createFirstZones(transaction: Queryable, names: readonly string[]): Promise<void> {
   if (await store.hasOnlyRoot(transaction)) await store.insertZones(transaction, names)
+}
+
+export function zoneUnknown(zone: string): AppError {
+  return new AppError('zone_not_found', `There is no zone ${zone}.`, { details: { zone } })
 }

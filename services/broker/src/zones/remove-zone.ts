@@ -1,12 +1,13 @@
 import type { ZoneRemoved } from '@nexus/contracts'
 import { AppError } from '@nexus/service'
 import { rootZone } from '../agents/agent.ts'
-import { type Manager, assertAdmin, holdAuthority, zoneUnknown } from '../agents/authority.ts'
+import { type Manager, assertAdmin, beginChange } from '../agents/authority.ts'
 import type { ChangeSignal } from '../agents/change-signal.ts'
-import { numberChange, takeZoneFromTokens } from '../agents/take-zone.ts'
+import { takeZoneFromTokens } from '../agents/take-zone.ts'
 import type { Origin } from '../audit/audit-event.ts'
 import { recordEvent } from '../audit/record-event.ts'
 import type { Database } from '../db/database.ts'
+import { zoneUnknown } from './hold-zones.ts'
 import * as store from './store.ts'
 
 export type RemoveZoneDeps = {
@@ -35,8 +36,8 @@ export async function removeZone(
 ): Promise<ZoneRemoved> {
   if (name === rootZone) throw new AppError('invalid_request', 'The zone root cannot be removed.')
   const removed = await deps.database.transaction(async (transaction): Promise<ZoneRemoved> => {
-    const seq = await numberChange(transaction)
-    assertAdmin(await holdAuthority(transaction, manager))
+    const { seq, authority } = await beginChange(transaction, manager)
+    assertAdmin(authority)
     if (!(await store.lockZone(transaction, name))) throw zoneUnknown(name)
     const connections = await store.countLivingConnections(transaction, name)
     if (connections > 0 && !force) {

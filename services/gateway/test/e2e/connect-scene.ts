@@ -101,12 +101,10 @@ export const test = base
     return app
   })
 
-/** The looks in which every page is judged. */
+/** The screens on which every page is judged. */
 export const looks = {
   light: { viewport: { width: 1000, height: 900 }, colorScheme: 'light' },
-  dark: { viewport: { width: 1000, height: 900 }, colorScheme: 'dark' },
   phone: { viewport: { width: 390, height: 844 }, colorScheme: 'light', hasTouch: true, isMobile: true },
-  'phone-dark': { viewport: { width: 390, height: 844 }, colorScheme: 'dark', hasTouch: true, isMobile: true },
 } as const satisfies Record<string, BrowserContextOptions>
 
 export const phone: BrowserContextOptions = looks.phone
