@@ -113,11 +113,12 @@ test(
   },
 )
 
-test('a look that began before a revocation cannot bring the token back', async ({ broker, database }) => {
-  const token = await mintToken(broker, { zones: [{ zone: 'root', permissions: 'r' }] })
-  const { key_id } = await findToken(broker, token)
+/** What one Broker remembers of agents, taken alone: its clock goes as the test says, and answers to its looks may be held. */
+function openIdentities(database: Parameters<typeof openTestDatabase>[0]) {
   const pool = openTestDatabase(database)
   onTestFinished(() => pool.close())
+  let now = 0
+  let looks = 0
   let beforeAnswer: (() => Promise<void>) | undefined
   const identities = createIdentities({
     database: {
@@ -130,17 +131,47 @@ test('a look that began before a revocation cannot bring the token back', async 
         return rows as never
       },
     },
-    monotonicMs: () => performance.now(),
+    monotonicMs: () => now,
     noteUse: () => undefined,
-    countCheck: () => undefined,
+    countCheck: (how) => void (looks += how === 'looked_up' ? 1 : 0),
   })
-  await identities.poll()
-  beforeAnswer = async () => {
-    expect((await broker.send('DELETE', `/agent-tokens/${key_id}`)).status).toBe(200)
-    await identities.poll()
+  return {
+    ...identities,
+    advance: (milliseconds: number) => void (now += milliseconds),
+    /** What happens while the next answer of the database is on its way. */
+    holdNext: (work: () => Promise<void>) => void (beforeAnswer = work),
+    /** Whether a token is known, or was looked up just now. @throws for one that is not valid */
+    check: async (token: string): Promise<'known' | 'looked_up'> => {
+      const before = looks
+      await identities.identify(token, undefined)
+      return looks === before ? 'known' : 'looked_up'
+    },
   }
-  await expect(identities.identify(token, undefined)).rejects.toMatchObject({ code: 'invalid_token' })
-  await expect(identities.identify(token, undefined)).rejects.toMatchObject({ code: 'invalid_token' })
+}
+
+test('a look that began before a revocation cannot bring the token back', async ({ broker, database }) => {
+  const token = await mintToken(broker, { zones: [{ zone: 'root', permissions: 'r' }] })
+  const { key_id } = await findToken(broker, token)
+  const { poll, identify, holdNext } = openIdentities(database)
+  await poll()
+  holdNext(async () => {
+    expect((await broker.send('DELETE', `/agent-tokens/${key_id}`)).status).toBe(200)
+    await poll()
+  })
+  await expect(identify(token, undefined)).rejects.toMatchObject({ code: 'invalid_token' })
+  await expect(identify(token, undefined)).rejects.toMatchObject({ code: 'invalid_token' })
+})
+
+test('what is forgotten while it is being renewed stays forgotten', async ({ broker, database }) => {
+  const token = await mintToken(broker, { zones: [{ zone: 'root', permissions: 'r' }] })
+  const { poll, check, forgetAll, advance, holdNext } = openIdentities(database)
+  await poll()
+  await check(token)
+  expect(await check(token)).toBe('known')
+  advance(46_000)
+  holdNext(async () => forgetAll())
+  await poll()
+  expect(await check(token)).toBe('looked_up')
 })
 
 test('what is remembered counts for a minute, is renewed for who is at work, and a number that went back empties it', async ({
@@ -149,57 +180,43 @@ test('what is remembered counts for a minute, is renewed for who is at work, and
 }) => {
   const mint = () => mintToken(broker, { zones: [{ zone: 'root', permissions: 'r' }] })
   const [token, idle] = [await mint(), await mint()]
-  const pool = openTestDatabase(database)
-  onTestFinished(() => pool.close())
-  let now = 0
-  const asked = { known: 0, looked_up: 0 }
-  const identities = createIdentities({
-    database: pool,
-    monotonicMs: () => now,
-    noteUse: () => undefined,
-    countCheck: (how) => void (asked[how] += 1),
-  })
-  const check = async (who = token) => {
-    const before = asked.looked_up
-    await identities.identify(who, undefined)
-    return asked.looked_up === before ? 'known' : 'looked_up'
-  }
-  expect(await check(), 'before the first poll nothing counts').toBe('looked_up')
-  expect(await check()).toBe('looked_up')
-  await identities.poll()
-  await check()
-  expect(await check()).toBe('known')
+  const { poll, identify, check, forgetAll, advance } = openIdentities(database)
+  expect(await check(token), 'before the first poll nothing counts').toBe('looked_up')
+  expect(await check(token)).toBe('looked_up')
+  await poll()
+  await check(token)
+  expect(await check(token)).toBe('known')
   expect(await check(idle)).toBe('looked_up')
   for (let second = 1; second <= 61; second++) {
-    now += 1_000
-    await identities.poll()
-    expect(await check(), 'at work all the while').toBe('known')
+    advance(1_000)
+    await poll()
+    expect(await check(token), 'at work all the while').toBe('known')
   }
   expect(await check(idle), 'after a minute').toBe('looked_up')
   expect(await check(idle)).toBe('known')
-  await expect(identities.identify(`${token.slice(0, -43)}${'A'.repeat(43)}`, undefined)).rejects.toMatchObject({
+  await expect(identify(`${token.slice(0, -43)}${'A'.repeat(43)}`, undefined)).rejects.toMatchObject({
     code: 'invalid_token',
   })
-  identities.forgetAll()
-  expect(await check()).toBe('looked_up')
-  now += 5_001
-  expect(await check(), 'without a poll for five seconds').toBe('looked_up')
-  await identities.poll()
-  await check()
+  forgetAll()
+  expect(await check(token)).toBe('looked_up')
+  advance(5_001)
+  expect(await check(token), 'without a poll for five seconds').toBe('looked_up')
+  await poll()
+  await check(token)
   await database.pool.query('update agent_changes set seq = seq - 1')
-  await identities.poll()
-  expect(await check(), 'a database that was restored').toBe('looked_up')
+  await poll()
+  expect(await check(token), 'a database that was restored').toBe('looked_up')
   await database.pool.query('update agent_changes set seq = seq + 1')
-  await identities.poll()
-  await check()
-  expect(await check()).toBe('known')
+  await poll()
+  await check(token)
+  expect(await check(token)).toBe('known')
   // behind everybody's back, as no Broker does it
   await database.pool.query('update agent_tokens set revoked_at = now() where prefix = $1', [token.slice(0, -44)])
   for (let second = 1; second <= 46; second++) {
-    now += 1_000
-    await identities.poll()
+    advance(1_000)
+    await poll()
   }
-  await expect(identities.identify(token, undefined), 'it was renewed, and found revoked').rejects.toMatchObject({
+  await expect(identify(token, undefined), 'it was renewed, and found revoked').rejects.toMatchObject({
     code: 'invalid_token',
   })
 })
