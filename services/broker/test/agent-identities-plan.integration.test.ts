@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { test } from '@nexus/testing/vitest'
 import { expect, onTestFinished } from 'vitest'
-import { mintAgentToken } from '../src/agents/agent-token.ts'
+import { type MintedToken, mintAgentToken } from '../src/agents/agent-token.ts'
 import { createIdentities } from '../src/agents/identify-agent.ts'
 import type { Queryable } from '../src/db/database.ts'
 import type { Sql } from '../src/db/sql.ts'
@@ -13,9 +13,19 @@ type Pool = {
 
 const zones = Array.from({ length: 1_000 }, (_, n) => `team-${n}`)
 
+/** Among ten thousand random lookups two are alike one time in a hundred: these are distinct. */
+function mintDistinct(count: number): readonly MintedToken[] {
+  const minted = new Map<string, MintedToken>()
+  while (minted.size < count) {
+    const token = mintAgentToken('team', `agent-${minted.size}`, randomBytes)
+    minted.set(token.lookup, token)
+  }
+  return [...minted.values()]
+}
+
 /** Ten thousand tokens in a thousand zones, two zones each. */
 async function seedTokens(pool: Pool): Promise<readonly string[]> {
-  const minted = Array.from({ length: 10_000 }, (_, n) => mintAgentToken('team', `agent-${n}`, randomBytes))
+  const minted = mintDistinct(10_000)
   await pool.query('insert into zones (name) select unnest($1::text[])', [zones])
   await pool.query(
     `insert into agent_tokens (id, first_zone, name, owner, lookup, token_hash, prefix, is_admin, changed_seq)
