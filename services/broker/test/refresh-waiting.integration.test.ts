@@ -2,9 +2,10 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { answers } from '@nexus/testing'
 import { expect } from 'vitest'
 import { systemOrigin } from '../src/audit/audit-event.ts'
+import { type Refused, asAgent, findToken } from './agents-scene.ts'
 import { setSecondsLeft, tokenRow, waitForBlocked } from './database-tools.ts'
 import { auditOf } from './handshake-scene.ts'
-import { readToken, startTestBroker } from './harness.ts'
+import { mintToken, readToken, startTestBroker } from './harness.ts'
 import { createTurnstile, hookStatements, openConnections, readMetric, test } from './refresh-scene.ts'
 import { openRefresher } from './refresher-scene.ts'
 
@@ -60,6 +61,41 @@ test('readers at another Broker wait for the refresh of the first one, and get i
     expect(answer).toMatchObject({ status: 200, body: { access_token: body.access_token } })
   }
   expect(provider.counts()).toMatchObject({ refreshRequests: 1, supersededPresentations: 0 })
+})
+
+test('who is revoked or sent away while it waits for a refresh is not answered its token', async ({
+  quiet,
+  database,
+}) => {
+  const { provider, ids } = await openConnections(quiet, 1)
+  const [id = ''] = ids
+  const path = `/connections/${id}/token`
+  const root = { zone: 'root', permissions: 'rw' }
+  const staying = await mintToken(quiet, { zones: [root] })
+  const revoked = await mintToken(quiet, { zones: [root] })
+  const moved = await mintToken(quiet, { zones: [root, { zone: 'elsewhere', permissions: 'rw' }] })
+  await setSecondsLeft(database.pool, id, -1)
+  const gate = answers.createGate('after')
+  provider.next('token', gate.step)
+  const waiting = [staying, revoked, moved].map((token) => asAgent(quiet, token).get<Refused>(path))
+  const forced = asAgent(quiet, revoked).post<Refused>(`/connections/${id}/refresh`)
+  await gate.arrived
+  // who is answered now was asked after them: they wait by now
+  await quiet.get('/agent-tokens')
+  const keyOf = async (token: string) => (await findToken(quiet, token)).key_id
+  expect((await quiet.send('DELETE', `/agent-tokens/${await keyOf(revoked)}`)).status).toBe(200)
+  expect((await quiet.send('DELETE', `/agent-tokens/${await keyOf(moved)}/zones/root`)).status).toBe(200)
+  const feels = (token: string) => asAgent(quiet, token).get<Refused>(`/connections/${id}`)
+  await expect.poll(async () => (await feels(revoked)).status).toBe(401)
+  await expect.poll(async () => (await feels(moved)).status).toBe(404)
+  gate.open()
+
+  const [served, ended, outside] = await Promise.all(waiting)
+  expect(served).toMatchObject({ status: 200 })
+  expect(ended).toMatchObject({ status: 401, body: { code: 'invalid_token' } })
+  expect(outside).toMatchObject({ status: 404, body: { code: 'connection_not_found' } })
+  expect(await forced).toMatchObject({ status: 401, body: { code: 'invalid_token' } })
+  for (const answer of [ended, outside, await forced]) expect(answer?.text).not.toContain('access_token')
 })
 
 test('whoever loses patience is told so, and what is under way goes on', async ({ quiet, database }) => {

@@ -23,8 +23,8 @@ export type ReadTokenDeps = {
   readonly noteUse: (connectionId: string) => void
 }
 
-/** Who asks. */
-type Asker = { readonly origin: Origin; readonly agent: Agent }
+/** Who asks. A refresh may be waited for longer than it takes to revoke a token: then they are asked for again. */
+type Asker = { readonly origin: Origin; readonly agent: Agent; readonly identifyAgain: () => Promise<Agent> }
 
 type ReadToken = (connectionId: string, asker: Asker) => Promise<CredentialPayload>
 
@@ -35,10 +35,8 @@ export type TokenReader = {
   readonly readRefreshedToken: ReadToken
 }
 
-type Ask = {
+type Ask = Asker & {
   readonly connectionId: string
-  readonly origin: Origin
-  readonly agent: Agent
   readonly hasTriedRefresh: boolean
   readonly refreshFailure: AppError | undefined
   /** Nothing but a fresh token will do. */
@@ -59,7 +57,8 @@ const batching = { maxBatch: 256, maxConcurrent: 2, maxQueued: 4096 }
 
 /**
  * Makes the reader of credentials. Reads that arrive together share two statements: one look at all their rows, and one
- * insert of all their audit records, which looks again. Nothing is released before its record is durable (A1).
+ * insert of all their audit records, which looks again. Nothing is released before its record is durable (A1), nor to whom
+ * lost the right to it while the refresh went on.
  *
  * Both ways out throw AppError `connection_not_found`, `connection_not_active`, `attention_required`,
  * `provider_unavailable`, `provider_rejected`, `vault_integrity`, `key_unavailable`, `unavailable`; that, too, is recorded.
@@ -88,12 +87,17 @@ export function createTokenReader(deps: ReadTokenDeps): TokenReader {
 }
 
 async function refreshFor(deps: ReadTokenDeps, ask: Ask, waitMs: number): Promise<Ask> {
+  const refreshFailure = await tryRefresh(deps, ask, waitMs)
+  return { ...ask, agent: await ask.identifyAgain(), hasTriedRefresh: true, refreshFailure }
+}
+
+async function tryRefresh(deps: ReadTokenDeps, ask: Ask, waitMs: number): Promise<AppError | undefined> {
   try {
     await deps.refresh(ask.connectionId, ask.origin, waitMs)
-    return { ...ask, hasTriedRefresh: true }
+    return undefined
   } catch (error) {
     if (!isAppError(error)) throw error
-    return { ...ask, hasTriedRefresh: true, refreshFailure: error }
+    return error
   }
 }
 

@@ -8,12 +8,18 @@ import {
   noQuery,
 } from '@nexus/contracts'
 import type { ZodApp } from '@nexus/service'
+import type { FastifyRequest } from 'fastify'
 import { agentRoute, connectionRoute } from '../http/access.ts'
 import { type DisconnectDeps, disconnectConnection } from './disconnect-connection.ts'
 import { getConnection, listConnections } from './list-connections.ts'
 import type { TokenReader } from './read-token.ts'
 
 export type ConnectionRouteDeps = TokenReader & DisconnectDeps
+
+/** The reader outlives no request, but may ask for its agent again. */
+function askerOf(request: FastifyRequest) {
+  return { origin: request.origin, agent: request.agent, identifyAgain: () => request.identifyAgain() }
+}
 
 export function registerConnectionRoutes(app: ZodApp, deps: ConnectionRouteDeps): void {
   app.get(
@@ -50,7 +56,7 @@ export function registerConnectionRoutes(app: ZodApp, deps: ConnectionRouteDeps)
         response: { 200: credentialPayload },
       },
     },
-    async ({ params, origin, agent }) => deps.readToken(params.id, { origin, agent }),
+    async (request) => deps.readToken(request.params.id, askerOf(request)),
   )
   app.post(
     '/connections/:id/refresh',
@@ -64,7 +70,7 @@ export function registerConnectionRoutes(app: ZodApp, deps: ConnectionRouteDeps)
         response: { 200: credentialPayload },
       },
     },
-    async ({ params, origin, agent }) => deps.readRefreshedToken(params.id, { origin, agent }),
+    async (request) => deps.readRefreshedToken(request.params.id, askerOf(request)),
   )
   app.delete(
     '/connections/:id',

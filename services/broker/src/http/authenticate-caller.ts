@@ -27,6 +27,11 @@ declare module 'fastify' {
     agent: Agent
     /** By X-Nexus-Zone-ID. */
     namedZone: string | undefined
+    /**
+     * Who asks, by now: for what waited so long that the token may have been revoked or narrowed meanwhile.
+     * @throws AppError `invalid_token`, `unavailable`
+     */
+    identifyAgain: () => Promise<Agent>
   }
 }
 
@@ -51,6 +56,9 @@ export function installAuthentication(app: ZodApp, settings: CallerSettings, dep
   app.decorateRequest('origin')
   app.decorateRequest('agent')
   app.decorateRequest('namedZone', undefined)
+  app.decorateRequest('identifyAgain', function identifyAgain(this: FastifyRequest) {
+    return recordingDenials(this, recordDenial, () => identifyAgent(this, deps.identify, settings.requireBearer))
+  })
   app.addHook('onRoute', (route) => {
     assertDeclared(route)
     if (route.config?.access !== undefined) describeAccess(route)
@@ -83,13 +91,13 @@ export function installAuthentication(app: ZodApp, settings: CallerSettings, dep
   })
 }
 
-async function recordingDenials(
+async function recordingDenials<Decision>(
   request: FastifyRequest,
   recordDenial: RecordDenial,
-  decide: () => Promise<void>,
-): Promise<void> {
+  decide: () => Promise<Decision>,
+): Promise<Decision> {
   try {
-    await decide()
+    return await decide()
   } catch (error) {
     if (isAppError(error)) recordDenial(describeDenial(request, error))
     throw error
