@@ -55,8 +55,17 @@ test('zones are made once, by operators and administrators, and listed by name w
   await requestConnection(agent, { provider_name: provider.name })
   const gone = await connect(agent, provider)
   await agent.send('DELETE', `/connections/${gone}`)
+  // which the team's own manager neither sees nor counts
+  await mintToken(broker, {
+    zones: [
+      { zone, permissions: 'r' },
+      { zone: 'theirs', permissions: 'r' },
+    ],
+  })
   const listed = await agent.get<{ zones: Zone[] }>('/zones')
   expect(listed.body.zones).toMatchObject([{ name: zone, connections: 2, tokens: 1 }])
+  const { body } = await broker.get<{ zones: Zone[] }>('/zones?limit=200')
+  expect(body.zones.find(({ name }) => name === zone)).toMatchObject({ tokens: 2 })
   const names: string[] = []
   for (let cursor = ''; cursor !== undefined;) {
     const page = await broker.get<{ zones: Zone[]; next_cursor: string | null }>(`/zones?limit=2${cursor}`)

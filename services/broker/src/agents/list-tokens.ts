@@ -45,6 +45,18 @@ export function countAgentTokens(
   return store.countTokens(database, zones)
 }
 
+/**
+ * Living tokens by the zone they are for; none: it is absent.
+ * @param zones - those that are managed: only tokens of these alone are counted; undefined: all
+ */
+export function countTokensByZone(
+  database: Queryable,
+  names: readonly string[],
+  zones: readonly string[] | undefined,
+): Promise<ReadonlyMap<string, number>> {
+  return store.countTokensByZone(database, names, zones)
+}
+
 export function tokenNotFound(): AppError {
   return new AppError('token_not_found', 'There is no such token.')
 }

@@ -192,3 +192,20 @@ export async function countTokens(database: Queryable, zones: readonly string[] 
      where ${within(zones)}`)
   return row ?? { active: 0, revoked: 0 }
 }
+
+/** Living tokens by each of `names`; none: it is absent. */
+export async function countTokensByZone(
+  database: Queryable,
+  names: readonly string[],
+  zones: readonly string[] | undefined,
+): Promise<ReadonlyMap<string, number>> {
+  const rows = await database.query<{ zone: string; count: number }>(sql`
+    select g.zone, count(*)::int as count
+      from agent_token_zones g
+      join agent_tokens a on a.id = g.token_id
+     where g.zone = any (${names}::text[])
+       and a.revoked_at is null and (a.expires_at is null or a.expires_at > now())
+       and ${within(zones)}
+     group by g.zone`)
+  return new Map(rows.map(({ zone, count }) => [zone, count]))
+}

@@ -28,7 +28,8 @@ export function createZone(deps: CreateZoneDeps, manager: Manager, name: string,
     })
     const [zone] = await store.selectZones(transaction, { names: [name], after: undefined, limit: 1 })
     if (zone === undefined) throw new Error('the zone that was just made is not there')
-    return describeZone(zone)
+    // revoked ones do not count, and living ones lost it when it was removed
+    return describeZone(zone, 0)
   })
 }
 

@@ -1,11 +1,12 @@
 import type { Zone, ZoneList } from '@nexus/contracts'
-import { type Manager, readAuthority } from '../agents/authority.ts'
+import { type Manager, managedZones, readAuthority } from '../agents/authority.ts'
+import { countTokensByZone } from '../agents/list-tokens.ts'
 import type { Queryable } from '../db/database.ts'
 import * as store from './store.ts'
 
 export type ZoneQuery = { readonly limit: number; readonly cursor?: string | undefined }
 
-/** One page, by name: every zone for an administrator, its own ones for any other manager. */
+/** One page, by name: every zone for an administrator, its own ones for any other manager, with the tokens that it manages. */
 export async function listZones(
   database: Queryable,
   manager: Manager,
@@ -18,8 +19,13 @@ export async function listZones(
     limit: limit + 1,
   })
   const page = rows.slice(0, limit)
+  const tokens = await countTokensByZone(
+    database,
+    page.map(({ name }) => name),
+    managedZones(authority),
+  )
   return {
-    zones: page.map(describeZone),
+    zones: page.map((zone) => describeZone(zone, tokens.get(zone.name) ?? 0)),
     // a name is no secret to whoever was shown it
     next_cursor: rows.length > limit ? (page.at(-1)?.name ?? null) : null,
   }
@@ -29,6 +35,6 @@ export function countZones(database: Queryable): Promise<number> {
   return store.countZones(database)
 }
 
-export function describeZone({ name, createdAt, connections, tokens }: store.StoredZone): Zone {
+export function describeZone({ name, createdAt, connections }: store.StoredZone, tokens: number): Zone {
   return { name, created_at: createdAt.toISOString(), connections, tokens }
 }

@@ -62,14 +62,11 @@ export type StoredZone = {
   readonly name: string
   readonly createdAt: Date
   readonly connections: number
-  readonly tokens: number
 }
 
 const columns = fragment`
   z.name as "name", z.created_at as "createdAt",
-  (select count(*)::int from connections c where c.zone = z.name and c.status not in ${isOver}) as "connections",
-  (select count(*)::int from agent_token_zones g join agent_tokens a on a.id = g.token_id
-    where g.zone = z.name and a.revoked_at is null) as "tokens"`
+  (select count(*)::int from connections c where c.zone = z.name and c.status not in ${isOver}) as "connections"`
 
 export type ZoneFilter = {
   /** undefined: all. */
