@@ -116,6 +116,23 @@ test('what differs is shown field by field, also a secret that nobody can read, 
   })
 })
 
+test('a zone that does not exist is named, also where nothing differs, and the profile is saved', async ({ nexus }) => {
+  const zoned = file.replace('  - name: stripe', '  - name: stripe\n    zones: [root, salse]')
+  const { run, read } = await openScene(nexus, zoned)
+  const warning = 'stripe names the zone salse, which does not exist: nobody sees it there.'
+  expect((await run('plan')).stdout.split('\n')).toContain(warning)
+  expect((await run('apply', '--yes')).exitCode).toBe(0)
+  expect((await read('stripe')).zones).toEqual(['root', 'salse'])
+  const again = await run('plan', '--detailed-exitcode')
+  expect(again).toMatchObject({
+    exitCode: 0,
+    stdout: `${warning}\nNo changes: 2 profiles are as the file says.\n`,
+  })
+  expect(JSON.parse((await run('plan', '--json')).stdout)).toMatchObject({
+    missing_zones: [{ profile: 'stripe', zone: 'salse' }],
+  })
+})
+
 test('--prune removes what is not in the file, and nothing else does', async ({ nexus }) => {
   const { run, read, write } = await openScene(nexus)
   await run('apply', '--yes')

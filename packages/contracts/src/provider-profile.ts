@@ -207,6 +207,7 @@ export const providerPreview = z
   .object({
     current: providerProfile.nullable().describe('The profile of this name; null: there is none yet'),
     next: providerProfile.omit(fixedFields).describe('What it would be'),
+    missing_zones: z.array(zoneName).describe('Of the zones it names, those that do not exist: nobody sees it there'),
   })
   .meta({ id: 'ProviderPreview' })
 

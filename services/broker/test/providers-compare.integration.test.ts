@@ -114,6 +114,15 @@ test('a preview is what saving makes of it, and saves nothing', async ({ broker,
   expect((await changeProfile(broker, 'PUT', saved.id, changed)).body).toMatchObject(change.body.next)
 })
 
+test('zones that do not exist are named by a preview, and when the profile is saved', async ({ broker }) => {
+  const wanted = profile({ zones: ['root', 'nowhere', 'elsewhere'] })
+  expect((await preview(broker, wanted)).body.missing_zones).toEqual(['elsewhere', 'nowhere'])
+  const saved = await broker.post<{ message: string }>('/providers', wanted)
+  expect(saved.status).toBe(201)
+  expect(saved.body.message).toContain('No zone is called elsewhere, nowhere yet')
+  expect((await preview(broker, { ...wanted, zones: ['root'] })).body.missing_zones).toEqual([])
+})
+
 test('a preview refuses what saving would refuse', async ({ broker }) => {
   const { id, name } = await createProfile(broker, { aliases: ['taken'] })
   const refusals = [

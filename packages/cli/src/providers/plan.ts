@@ -33,6 +33,8 @@ export type Plan = {
   readonly unchanged: readonly string[]
   /** Profiles that are not in the file and are left alone. */
   readonly unmanaged: readonly string[]
+  /** Zones that profiles of the file name, and that are not there. */
+  readonly missingZones: readonly { readonly profile: string; readonly zone: string }[]
 }
 
 /**
@@ -58,6 +60,9 @@ export async function makePlan(
     steps: [...saving.filter((step) => step !== undefined), ...removing],
     unchanged: previews.filter((_, at) => saving[at] === undefined).map(({ input }) => input.name),
     unmanaged: prunes ? [] : others.map(({ name }) => name),
+    missingZones: previews.flatMap(({ input, preview }) =>
+      preview.missing_zones.map((zone) => ({ profile: input.name, zone })),
+    ),
   }
 }
 

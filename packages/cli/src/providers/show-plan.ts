@@ -21,6 +21,10 @@ export function showPlan({ stdout, env }: Pick<CliIo, 'stdout' | 'env'>, plan: P
   if (plan.unmanaged.length > 0) {
     writeLine(stdout, paint('dim', `Not in the file, left alone (--prune removes them): ${plan.unmanaged.join(', ')}`))
   }
+  for (const { profile, zone } of plan.missingZones) {
+    const advice = `${profile} names the zone ${printable(zone)}, which does not exist: nobody sees it there.`
+    writeLine(stdout, paint('yellow', advice))
+  }
   writeLine(stdout, summarise(plan))
 }
 
@@ -61,6 +65,7 @@ export function toPlanJson(plan: Plan) {
       fields: step.fields,
     })),
     unmanaged: plan.unmanaged,
+    missing_zones: plan.missingZones,
     summary: countSteps(plan),
   }
 }

@@ -1,4 +1,5 @@
 import type { Database } from '../db/database.ts'
+import { listMissingZones } from '../zones/list-zones.ts'
 import { type PrepareProfileDeps, assertCallbackNotShared, prepareProfile } from './prepare-profile.ts'
 import { type Provider, isStatic } from './provider.ts'
 import {
@@ -19,6 +20,8 @@ export type ProviderPreview = {
   /** undefined: there is no profile of this name yet. */
   readonly current: Provider | undefined
   readonly next: Provider
+  /** Of the zones that it names: nobody sees it there. */
+  readonly missingZones: readonly string[]
 }
 
 /**
@@ -27,16 +30,20 @@ export type ProviderPreview = {
  * @throws AppError `invalid_profile`, `provider_exists` for the alias of another, `revision_conflict`
  */
 export async function previewProvider(deps: PreviewProviderDeps, input: ProfileReplacement): Promise<ProviderPreview> {
-  const { name, client_secret: clientSecret, revision } = input
+  const { name } = input
   const current = await store.selectProviderByName(deps.database, name)
   if (current !== undefined && current.name !== name) throw providerExists(name)
-  if (current !== undefined) return { current, next: await previewChange(deps, current, input) }
+  const next = current === undefined ? await previewNew(deps, input) : await previewChange(deps, current, input)
+  return { current, next, missingZones: await listMissingZones(deps.database, next.zones) }
+}
 
+async function previewNew(deps: PreviewProviderDeps, input: ProfileReplacement): Promise<Provider> {
+  const { client_secret: clientSecret, revision } = input
   if (revision !== undefined) throw revisionConflict()
   const kept = { hasClientSecret: clientSecret !== undefined, distinctRedirectUri: undefined }
   const { provider } = await prepareProfile(deps, deps.createId(), input, kept)
   await assertCallbackNotShared(deps.database, provider)
-  return { current: undefined, next: provider }
+  return provider
 }
 
 async function previewChange(

@@ -115,8 +115,12 @@ function registerComparing(app: ZodApp, deps: ProviderRouteDeps): void {
       },
     },
     async ({ body }) => {
-      const { current, next } = await previewProvider(deps, body)
-      return { current: current === undefined ? null : profileBody(deps, current), next: profileBody(deps, next) }
+      const { current, next, missingZones } = await previewProvider(deps, body)
+      return {
+        current: current === undefined ? null : profileBody(deps, current),
+        next: profileBody(deps, next),
+        missing_zones: [...missingZones],
+      }
     },
   )
   app.post(

@@ -5,6 +5,7 @@ import { recordEvent } from '../audit/record-event.ts'
 import type { Database, Queryable } from '../db/database.ts'
 import { isUniqueViolation } from '../db/database-errors.ts'
 import type { SecretVault } from '../vault/secret-vault.ts'
+import { listMissingZones } from '../zones/list-zones.ts'
 import {
   type Kept,
   type PrepareProfileDeps,
@@ -149,7 +150,15 @@ async function saveProfile(
     const change = { event, outcome: 'success', origin, providerId: id, data: { name, ...(fields && { fields }) } }
     await recordEvent(transaction, deps.createId(), change)
   })
-  return { provider: await requireProvider(deps.database, id), note }
+  const notes = [note, adviseOnZones(await listMissingZones(deps.database, provider.zones))]
+  const said = notes.filter((part) => part !== undefined).join(' ')
+  return { provider: await requireProvider(deps.database, id), note: said === '' ? undefined : said }
+}
+
+/** Not refused: a profile may come before its zones. */
+function adviseOnZones(missing: readonly string[]): string | undefined {
+  if (missing.length === 0) return undefined
+  return `No zone is called ${missing.join(', ')} yet: nobody sees the profile there before it is made.`
 }
 
 async function writeNames(transaction: Queryable, id: string, name: string, aliases: readonly string[]): Promise<void> {

@@ -31,6 +31,11 @@ export async function listZones(
   }
 }
 
+/** Of these names, those of zones that are not there: a slip, or a zone that is yet to be made. */
+export async function listMissingZones(database: Queryable, names: readonly string[]): Promise<readonly string[]> {
+  return names.length === 0 ? [] : store.selectMissing(database, names)
+}
+
 export function countZones(database: Queryable): Promise<number> {
   return store.countZones(database)
 }

@@ -109,6 +109,15 @@ export async function updateToRemoved(transaction: Queryable, name: string): Pro
     update zones set removed_at = now(), disconnect_requested_at = now() where name = ${name}::text`)
 }
 
+/** Of these names, those of no zone that is there. */
+export async function selectMissing(database: Queryable, names: readonly string[]): Promise<readonly string[]> {
+  const rows = await database.query<{ name: string }>(sql`
+    select name from unnest(${names}::text[]) as n (name)
+     where not exists (select from zones z where z.name = n.name and z.removed_at is null)
+     order by name`)
+  return rows.map(({ name }) => name)
+}
+
 export async function countZones(database: Queryable): Promise<number> {
   const [row] = await database.query<{ count: number }>(sql`
     select count(*)::int as count from zones where removed_at is null`)
