@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { openBrowser } from '../src/connect/open-browser.ts'
 import { runCli } from '../src/index.ts'
+import { services } from './services.ts'
 
 const { stdin, stdout, stderr, env } = process
 
@@ -13,10 +14,7 @@ process.once('SIGINT', () => stop.abort())
 const exitCode = await runCli(
   process.argv.slice(2),
   { stdin, stdout, stderr, env, fetch, signal: stop.signal, openBrowser: (url) => openBrowser(url, env) },
-  {
-    // the Broker is loaded by those commands alone that work on its database
-    openLocalHub: async (given) => (await import('@nexus/broker/local-hub')).openLocalHub(given),
-  },
+  services,
 )
 // what hangs would keep the process alive, and a second Ctrl-C finds nobody who listens
 if (stop.signal.aborted) process.exit(exitCode)

@@ -2,7 +2,7 @@ import { type AuditEventBody, agentTokenPattern } from '@nexus/contracts'
 import { freePort } from '@nexus/testing'
 import { expect, vi } from 'vitest'
 import { type Installation, test as base } from './installation.ts'
-import { type Ended, callNexus, hasTerminals, runNexus, startNexus } from './nexus-process.ts'
+import { type Ended, callNexus, callWrongly, hasTerminals, runNexus, startNexus } from './nexus-process.ts'
 
 // a command is a process of its own, which takes a second on a busy machine
 vi.setConfig({ testTimeout: 120_000 })
@@ -11,12 +11,12 @@ type Hub = (...args: readonly string[]) => Promise<Ended>
 
 const test = base
   .extend('local', { scope: 'file' }, async ({ nexus }): Promise<Hub> => {
-    return (...args) => runNexus(['hub', ...args], { env: nexus.localEnv })
+    return (...args) => callNexus(['hub', ...args], nexus.localEnv)
   })
   .extend('remote', { scope: 'file' }, async ({ nexus, local }): Promise<Hub> => {
     const NEXUS_HUB_ADMIN_TOKEN = tokenOf(await local('token', 'create', '--name', 'administrator', '--admin'))
     const env = { NEXUS_HUB_URL: nexus.gateway.url, NEXUS_HUB_ADMIN_TOKEN }
-    return (...args) => runNexus(['hub', ...args], { env })
+    return (...args) => callNexus(['hub', ...args], env)
   })
 
 const created = /^key_id: ([0-9a-f-]{36})\ntoken: {2}(sk-\S+)\n\nSave this token now — it will not be shown again\.\n$/
@@ -42,7 +42,8 @@ async function askGateway({ gateway }: Installation, token: string): Promise<num
   return (await fetch(`${gateway.url}/v1/providers`, { headers: { authorization: `Bearer ${token}` } })).status
 }
 
-test('a token is made, printed once, and lets its holder in; the audit says who made it', async ({ nexus, local }) => {
+test('a token is made, printed once, and lets its holder in; the audit says who made it', async ({ nexus }) => {
+  const local: Hub = (...args) => runNexus(['hub', ...args], { env: nexus.localEnv })
   const made = await local('token', 'create', '--name', 'first', '--zones', ' eng:rw, ops:r ,legal', '--expires', '90d')
   expect(made).toMatchObject({ exitCode: 0, stderr: '', stdout: expect.stringMatching(created) as string })
   const token = tokenOf(made)
@@ -243,7 +244,7 @@ test('what is called wrongly ends with 2 before anything happens', async () => {
     ['status', '--remote', 'nexus.example.com', '--admin-token', 'x'],
   ]
   for (const args of wrong) {
-    const { exitCode, stdout, stderr } = await callNexus(['hub', ...args])
+    const { exitCode, stdout, stderr } = await callWrongly(['hub', ...args])
     expect({ exitCode, stdout }, `${args.join(' ')}: ${stderr}`).toEqual({ exitCode: 2, stdout: '' })
     expect(stderr, args.join(' ')).toMatch(/^(Error: |Usage: )/)
   }
@@ -255,7 +256,7 @@ test('a token that was pasted with what stood around it is taken, and one that l
 }) => {
   const token = tokenOf(await local('token', 'create', '--name', 'pasted', '--admin'))
   const status = (NEXUS_HUB_ADMIN_TOKEN: string) =>
-    runNexus(['hub', 'status'], { env: { NEXUS_HUB_URL: nexus.gateway.url, NEXUS_HUB_ADMIN_TOKEN } })
+    callNexus(['hub', 'status'], { NEXUS_HUB_URL: nexus.gateway.url, NEXUS_HUB_ADMIN_TOKEN })
   for (const pasted of [` ${token}\n`, `Bearer ${token}`]) expect(await status(pasted)).toMatchObject({ exitCode: 0 })
   for (const broken of [token.slice(0, -1), `${token}x`, `${token.slice(0, -9)} ${token.slice(-9)}`]) {
     const { exitCode, stderr } = await status(broken)
@@ -264,25 +265,20 @@ test('a token that was pasted with what stood around it is taken, and one that l
       stderr: 'Error: the admin token was not copied as a whole: it ends with 43 characters behind the last _\n',
     })
   }
-  const broker = await runNexus(['hub', 'status', '--remote', nexus.broker.url, '--admin-token', token])
+  const broker = await callNexus(['hub', 'status', '--remote', nexus.broker.url, '--admin-token', token], {})
   expect(broker.stderr).toMatch(/There is no such route.*hub and connect ask a Gateway/)
 })
 
 test('what is refused ends with 1 and one line', async ({ local, remote, nexus }) => {
+  const remotely = (...args: readonly string[]) =>
+    callNexus(['hub', 'status', '--remote', nexus.gateway.url, ...args], {})
   const none = await runNexus(['hub', 'token', 'list'])
   expect(none.stderr).toMatch(/^Error: nothing says which hub: set DATABASE_URL .*--remote.*\n$/)
   const refused: readonly Ended[] = [
     none,
-    await runNexus(['hub', 'status', '--remote', nexus.gateway.url]),
-    await runNexus(['hub', 'status', '--remote', nexus.gateway.url, '--admin-token', 'not-a-token']),
-    await runNexus([
-      'hub',
-      'status',
-      '--remote',
-      nexus.gateway.url,
-      '--admin-token',
-      `sk-a_b_00000000_${'x'.repeat(43)}`,
-    ]),
+    await remotely(),
+    await remotely('--admin-token', 'not-a-token'),
+    await remotely('--admin-token', `sk-a_b_00000000_${'x'.repeat(43)}`),
     await local('token', 'create', '--name', 'x', '--zone', 'no-such-zone'),
     await local('token', 'create', '--name', 'x', '--zones-glob', 'nothing-*'),
     await remote('token', 'create', '--name', 'x', '--zone', 'no-such-zone'),
@@ -299,7 +295,7 @@ test('an x holder manages its own zone from afar, and nothing else', async ({ lo
   await local('zone', 'create', 'shop')
   const token = tokenOf(await local('token', 'create', '--name', 'keeper', '--zone', 'shop:rwx'))
   const env = { NEXUS_HUB_URL: nexus.gateway.url, NEXUS_HUB_ADMIN_TOKEN: token }
-  const keeper: Hub = (...args) => runNexus(['hub', ...args], { env })
+  const keeper: Hub = (...args) => callNexus(['hub', ...args], env)
   expect((await keeper('token', 'create', '--name', 'helper', '--zone', 'shop')).exitCode).toBe(0)
   expect((await listTokens(keeper)).map(({ name }) => name).toSorted()).toEqual(['helper', 'keeper'])
   expect((await keeper('token', 'create', '--name', 'wider', '--zone', 'root')).exitCode).toBe(1)

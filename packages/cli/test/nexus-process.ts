@@ -7,7 +7,8 @@ import { fileURLToPath } from 'node:url'
 import type { Hub } from '@nexus/contracts'
 import { leash } from '@nexus/testing/process-leash'
 import { expect, vi } from 'vitest'
-import { runCli } from '../src/index.ts'
+import { services } from '../bin/services.ts'
+import { type CliIo, type CliServices, runCli } from '../src/index.ts'
 
 const bin = fileURLToPath(new URL('../bin/nexus.ts', import.meta.url))
 
@@ -74,21 +75,34 @@ const idleHub: Hub = {
   status: nobody,
 }
 
-/** Without a process of its own, for calls that end before anything is asked of a hub. */
-export async function callNexus(args: readonly string[]): Promise<Ended> {
+/** `nexus …` piped, without a process of its own: for what a process would add nothing to but a second. */
+export function callNexus(args: readonly string[], env: Readonly<Record<string, string>>): Promise<Ended> {
+  return runHere(args, { env, fetch }, services)
+}
+
+/** For calls that end before anything is asked of a hub. */
+export function callWrongly(args: readonly string[]): Promise<Ended> {
+  const openIdleHub = async () => ({ ...idleHub, [Symbol.asyncDispose]: async () => undefined })
+  const outside = { env: { DATABASE_URL: 'postgresql://nobody' }, fetch: nobody }
+  return runHere(args, outside, { openLocalHub: openIdleHub })
+}
+
+async function runHere(
+  args: readonly string[],
+  outside: Pick<CliIo, 'env' | 'fetch'>,
+  brought: CliServices,
+): Promise<Ended> {
   const said = { stdout: '', stderr: '' }
   const writeTo = (name: keyof typeof said) => ({ write: (text: string) => void (said[name] += text) })
   const io = {
-    stdin: new PassThrough(),
+    stdin: new PassThrough().end(),
     stdout: writeTo('stdout'),
     stderr: writeTo('stderr'),
-    env: { DATABASE_URL: 'postgresql://nobody' },
-    fetch: nobody,
+    ...outside,
     signal: new AbortController().signal,
     openBrowser: nobody,
   }
-  const openLocalHub = async () => ({ ...idleHub, [Symbol.asyncDispose]: async () => undefined })
-  const exitCode = await runCli(args, io, { openLocalHub })
+  const exitCode = await runCli(args, io, brought)
   return { exitCode, ...said }
 }
 

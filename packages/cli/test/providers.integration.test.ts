@@ -5,7 +5,7 @@ import type { ProviderProfile } from '@nexus/contracts'
 import { freePort } from '@nexus/testing'
 import { expect, onTestFinished, vi } from 'vitest'
 import { type Installation, test } from './installation.ts'
-import { hasTerminals, runNexus, startNexus } from './nexus-process.ts'
+import { callNexus, hasTerminals, runNexus, startNexus } from './nexus-process.ts'
 
 // a command is a process of its own, which takes a second on a busy machine
 vi.setConfig({ testTimeout: 120_000 })
@@ -45,7 +45,7 @@ async function openScene(nexus: Installation, text = file) {
     folder,
     write,
     options,
-    run: (...args: readonly string[]) => runNexus(['providers', ...args], options),
+    run: (...args: readonly string[]) => callNexus(['providers', ...args], { ...options.env, INIT_CWD: folder }),
     read: async (name: string) => (await nexus.call<ProviderProfile>('GET', `/providers/by-name/${name}`)).body,
   }
 }
