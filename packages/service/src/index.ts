@@ -2,6 +2,7 @@ export { AppError, isAppError, type AppErrorOptions, type ErrorDetails } from '.
 export { clientAddress } from './client-address.ts'
 export type { ConnectionLimits } from './connection-limit.ts'
 export { createServer, type ServerOptions, type ServerTimeouts } from './create-server.ts'
+export { createElapsedClock } from './elapsed-clock.ts'
 export type { ErrorHandlerOptions } from './error-handler.ts'
 export { registerHealth, type HealthOptions, type Readiness } from './health.ts'
 export { parseJson } from './json-body.ts'

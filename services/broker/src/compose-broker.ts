@@ -4,6 +4,7 @@ import { createStateSigner, createVault } from '@nexus/crypto'
 import {
   type Logger,
   type RateLimiterOptions,
+  createElapsedClock,
   createMetrics,
   createRateLimiter,
   createRedis,
@@ -58,7 +59,7 @@ export async function composeBroker(
   checkpoint: Checkpoint = () => undefined,
 ): Promise<ComposedBroker> {
   await using resources = new AsyncDisposableStack()
-  const host: Host = { now: Date.now, monotonicMs: () => performance.now() }
+  const host: Host = { now: Date.now, monotonicMs: createElapsedClock() }
   const createId = createUuidV7(host.now, drawAhead(randomBytes))
   const metrics = createMetrics('broker')
   const { countIntegrityFailure, countRevocation } = createBrokerMetrics(metrics, database)

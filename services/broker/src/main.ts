@@ -46,13 +46,13 @@ export async function startBroker(env: Environment, options: StartOptions = {}):
     graceSeconds: config.SHUTDOWN_GRACE_SECONDS,
     async close() {
       const graceMs = config.SHUTDOWN_GRACE_SECONDS * 1000
-      const deadline = performance.now() + graceMs - Math.min(closingMs, graceMs / 2)
+      const patienceMs = graceMs - Math.min(closingMs, graceMs / 2)
       // first what is in flight, then what it stands on. Callers may wait for a refresh that waits for the database:
       // when they are answered does not decide when what is held for it is written down
       broker.refresher.stop()
       const closing = broker.app.close()
       try {
-        await broker.refresher.drain(deadline)
+        await broker.refresher.drain(patienceMs)
         await closing
       } finally {
         await owned.disposeAsync()

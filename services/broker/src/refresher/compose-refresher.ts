@@ -43,8 +43,8 @@ export type Refresher = AsyncDisposable & {
   readonly start: () => Promise<void>
   /** From now on nothing is claimed. */
   readonly stop: () => void
-  /** Follows through what is under way until `deadlineMs` (monotonic). @throws Error that names what is lost */
-  readonly drain: (deadlineMs: number) => Promise<void>
+  /** Follows through what is under way, for so many milliseconds at most. @throws Error that names what is lost */
+  readonly drain: (patienceMs: number) => Promise<void>
 }
 
 /** The refresher of one process: one engine for readers, for callers who force a refresh, and for the loop. */
@@ -73,12 +73,12 @@ export async function composeRefresher(config: RefresherConfig, deps: RefresherD
       if (config.REFRESH_ENABLED) loop = startRefreshLoop(engine, deps.schedule.random)
     },
     stop: engine.stop,
-    async drain(deadlineMs) {
+    async drain(patienceMs) {
+      const deadlineMs = deps.monotonicMs() + patienceMs
       engine.stop()
       loop?.stop()
       // its last round may wait for a database that does not answer
-      const left = Math.max(0, deadlineMs - deps.monotonicMs())
-      await Promise.race([loop?.[Symbol.asyncDispose](), delay(left, undefined, { ref: false })])
+      await Promise.race([loop?.[Symbol.asyncDispose](), delay(patienceMs, undefined, { ref: false })])
       await engine.drain(deadlineMs)
     },
     // without waiting for anything: for a start that failed
