@@ -35,12 +35,9 @@ function recordsOf(gateway: Gateway): readonly LogLine[] {
 }
 
 /** The records of this Gateway, when there are so many: a line is written when its connection is done with the request. */
-function waitForRecords(gateway: Gateway, count: number): Promise<readonly LogLine[]> {
-  return vi.waitFor(() => {
-    const records = recordsOf(gateway)
-    expect(records.length).toBeGreaterThanOrEqual(count)
-    return records
-  })
+async function waitForRecords(gateway: Gateway, count: number): Promise<readonly LogLine[]> {
+  await expect.poll(() => recordsOf(gateway).length).toBeGreaterThanOrEqual(count)
+  return recordsOf(gateway)
 }
 
 test.each(['info', 'fatal', 'silent'] as const)(
