@@ -10,6 +10,8 @@ export default defineConfig({
           name: 'unit',
           include: ['{packages,services}/*/{src,test}/**/*.test.ts', 'scripts/**/*.test.ts'],
           exclude: ['**/*.integration.test.ts', 'services/*/test/e2e/**', '**/node_modules/**'],
+          // longer than anything that is polled for
+          testTimeout: 20_000,
         },
       },
       {
@@ -33,9 +35,9 @@ export default defineConfig({
         },
       },
     ],
-    // order between files must not matter, so each run takes another
     // a busy machine takes its time; what is polled for is not thereby less sure
     expect: { poll: { timeout: 10_000 } },
+    // order between files must not matter, so each run takes another
     sequence: { shuffle: { files: true, tests: false } },
     maxWorkers: 2,
   },

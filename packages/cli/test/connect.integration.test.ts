@@ -101,7 +101,7 @@ test('the link is opened in a browser where there is one, and no browser is no f
   const withScreen = { ...env, DISPLAY: ':0', PATH: [folder, process.env['PATH']].join(delimiter) }
   const opened = await runNexus(args, { env: withScreen })
   const [, authUrl = ''] = link.exec(opened.stdout) ?? []
-  await vi.waitFor(async () => expect(await readFile(join(folder, 'opened'), 'utf8')).toBe(authUrl))
+  await expect.poll(() => readFile(join(folder, 'opened'), 'utf8').catch(() => undefined)).toBe(authUrl)
   expect(opened.stderr).not.toContain('No browser')
 
   const empty = await mkdtemp(join(folder, 'empty-'))

@@ -109,10 +109,6 @@ export const hubStatus = z
   })
   .meta({ id: 'HubStatus' })
 
-/** `POST /providers/:id/client-secret-matches`: whether this is the stored one, which nobody can read back. */
-export const clientSecretCandidate = z.strictObject({ client_secret: z.string().min(1).max(4096) })
-export const clientSecretMatches = z.object({ client_secret_matches: z.boolean() })
-
 export type AgentToken = z.infer<typeof agentToken>
 export type CreateAgentToken = z.infer<typeof createAgentTokenBody>
 export type CreatedAgentToken = z.infer<typeof createdAgentToken>

@@ -252,5 +252,9 @@ export const providerDisconnecting = z.object({
   connections: z.int().min(0).describe('How many are being disconnected'),
 })
 
+/** `POST /providers/:id/client-secret-matches`: whether this is the stored one, which nobody can read back. */
+export const clientSecretCandidate = z.strictObject({ client_secret: z.string().min(1).max(4096) })
+export const clientSecretMatches = z.object({ client_secret_matches: z.boolean() })
+
 export type AuthType = z.infer<typeof authType>
 export type StaticAuthType = Exclude<AuthType, 'oauth2'>

@@ -1,6 +1,6 @@
 /**
  * A sealed value is not what was sealed here: altered, cut, or taken from another record, purpose or version. Every
- * reason gives the same message, so that nobody can feel his way along it.
+ * reason gives the same message, so that nobody can feel their way along it.
  */
 export class VaultIntegrityError extends Error {
   override readonly name = 'VaultIntegrityError'

@@ -56,7 +56,7 @@ export async function callNexus(transport: Transport, call: Call): Promise<Answe
     } catch (error) {
       if (!isNexusError(error) || !mayRepeat(error, call)) throw error
       const pause = pauseBefore(attempt, error.retryAfterSeconds, timing)
-      // what would come too late is not waited for: the caller learns when to try himself
+      // what would come too late is not waited for: the caller is told when to try again
       if (timing.now() + pause >= deadline) throw error
       await timing.pause(pause, call.signal)
       // a busy machine sleeps longer than it was told to

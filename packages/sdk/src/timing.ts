@@ -26,7 +26,7 @@ export const realTiming: Timing = {
     }),
 }
 
-/** What the caller gave `abort()`, whatever that is: an AbortError unless he says otherwise. */
+/** What the caller gave `abort()`, whatever that is: an AbortError unless they say otherwise. */
 function reasonOf(signal: AbortSignal | undefined): Error {
   const reason: Error = signal?.reason
   return reason

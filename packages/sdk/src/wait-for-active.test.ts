@@ -64,10 +64,10 @@ describe('ends when it cannot come any more', () => {
 test('ends when the person takes too long, and says how far it was', async () => {
   await using nexus = await startScriptedNexus()
   nexus.answer(path, status('pending'))
-  const waiting = createNexusClient({ baseUrl: nexus.url }).waitForActive(id, { timeoutMs: 100 })
+  const waiting = createNexusClient({ baseUrl: nexus.url }).waitForActive(id, { timeoutMs: 1000 })
   await expect(waiting).rejects.toMatchObject({
     code: 'timeout',
-    message: 'the connection did not become active within 100 ms: it is pending',
+    message: 'the connection did not become active within 1000 ms: it is pending',
     details: { status: 'pending' },
   })
 })

@@ -36,3 +36,8 @@ export class AppError extends Error {
 export function isAppError(error: unknown): error is AppError {
   return error instanceof AppError
 }
+
+/** `invalid_request` for one field, in the form of those that a schema refuses. @param problem - completes "the field …" */
+export function invalidField(field: string, problem: string): AppError {
+  return new AppError('invalid_request', `${field}: ${problem}`, { details: { fields: [{ field, problem }] } })
+}

@@ -1,4 +1,4 @@
-export { AppError, isAppError, type AppErrorOptions, type ErrorDetails } from './app-error.ts'
+export { AppError, invalidField, isAppError, type AppErrorOptions, type ErrorDetails } from './app-error.ts'
 export { clientAddress } from './client-address.ts'
 export type { ConnectionLimits } from './connection-limit.ts'
 export { createServer, type ServerOptions, type ServerTimeouts } from './create-server.ts'

@@ -1,4 +1,4 @@
-import { AppError } from './app-error.ts'
+import { AppError, invalidField } from './app-error.ts'
 import { isPrototypeName } from './prototype-names.ts'
 import type { ZodApp } from './zod-app.ts'
 
@@ -113,6 +113,5 @@ function refuse(message: string): AppError {
 }
 
 function refuseField(name: string, problem: string): AppError {
-  const field = name.toWellFormed().slice(0, 100)
-  return new AppError('invalid_request', `${field}: ${problem}`, { details: { fields: [{ field, problem }] } })
+  return invalidField(name.toWellFormed().slice(0, 100), problem)
 }

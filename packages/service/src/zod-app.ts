@@ -18,7 +18,7 @@ declare module 'fastify' {
     answersWhileDraining?: boolean
   }
   interface FastifyRequest {
-    /** Who called, for the access log: `gateway`, `admin`, `agent`, `browser` … Set by the service's own authentication hook. */
+    /** Who called, for the access log: `gateway`, `operator`, `agent`, `browser` … Set by the service's own authentication hook. */
     callerKind: string | undefined
     /** The code of the error that was answered, for the access log. Set by the error handler. */
     errorCode: ErrorCode | undefined

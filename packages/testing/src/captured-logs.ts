@@ -14,7 +14,7 @@ export type CapturedLogs = {
   /**
    * Waits for a line.
    *
-   * @throws Error with the log so far, if none comes in `withinMs` (default 5000)
+   * @throws Error with the log so far, if none comes in `withinMs` (default 10000)
    */
   readonly waitFor: (matches: (line: LogLine) => boolean, withinMs?: number) => Promise<LogLine>
 }
@@ -23,7 +23,7 @@ export function captureLogs(): CapturedLogs {
   let written = ''
   const arrivals = new EventTarget()
   const lines = (): readonly LogLine[] => written.split('\n').slice(0, -1).map(parseLine)
-  const waitFor: CapturedLogs['waitFor'] = async (matches, withinMs = 5000) => {
+  const waitFor: CapturedLogs['waitFor'] = async (matches, withinMs = 10_000) => {
     const deadline = AbortSignal.timeout(withinMs)
     for (;;) {
       const found = lines().find(matches)

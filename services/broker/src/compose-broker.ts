@@ -123,11 +123,11 @@ export async function composeBroker(
 function composeLimits(config: BrokerConfig, redis: RateLimiterOptions['redis'], now: () => number) {
   const perMinute = config.AUTH_RATE_LIMIT_PER_MINUTE
   return {
-    limitPublicRoutes: limitByAddress(createRateLimiter({ redis, perMinute, prefix: 'nexus:broker:auth:', now })),
+    limitPublicRoutes: limitByAddress(createRateLimiter({ redis, perMinute, prefix: 'nexus:broker:auth', now })),
     secretComparisons: createRateLimiter({
       redis,
       perMinute: secretComparisonsPerMinute,
-      prefix: 'nexus:broker:secret-compared:',
+      prefix: 'nexus:broker:secret-compared',
       now,
     }),
   }

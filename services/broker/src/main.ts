@@ -98,7 +98,9 @@ async function bringSchemaUp(config: BrokerConfig, logger: Logger): Promise<void
   if (config.NODE_ENV === 'production') {
     const { pending } = await readMigrationStatus(config.DATABASE_URL.reveal())
     if (pending.length > 0) {
-      throw new Error(`the database schema is ${pending.length} migrations behind; run: nexus-broker migrate up`)
+      throw new Error(
+        `the database schema is out of date (migrations pending: ${pending.length}); run: nexus-broker migrate up`,
+      )
     }
     return
   }

@@ -10,6 +10,7 @@ import {
   storedKey,
   triedAt,
 } from './capture-scene.ts'
+import { earlyInTheMinute } from './database-tools.ts'
 import { auditOf, connectionOf, openProvider, send, test, travel } from './handshake-scene.ts'
 import { appUrl, fileKeys, requestConnection, startTestBroker } from './harness.ts'
 
@@ -237,6 +238,7 @@ test('[H9] no answer of the two is stored, framed or referred from, and failures
 
 test('[C6] one address that asks too often is told so in JSON', async ({ database }) => {
   await using limited = await startTestBroker(database, { env: { AUTH_RATE_LIMIT_PER_MINUTE: '2' } })
+  await earlyInTheMinute()
   const answers = [await readSchema(limited, 'x'), await readSchema(limited, 'x'), await readSchema(limited, 'x')]
   expect(answers.map(({ status }) => status)).toEqual([400, 400, 429])
   expect(answers[2]?.body).toMatchObject({ code: 'rate_limited' })

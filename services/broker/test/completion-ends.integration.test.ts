@@ -81,7 +81,10 @@ test('a newer link destroys what is held by an older one', async ({ broker, data
   const held = await travelHeld(broker, provider)
   // nor can the newer one do without the app: forwarded, it would bind a stranger's account after all
   const weaker = await broker.post(`/connections/${held.connection_id}/reconnect`, {})
-  expect(weaker).toMatchObject({ status: 400, body: { code: 'invalid_request', details: { field: 'completion' } } })
+  expect(weaker).toMatchObject({
+    status: 400,
+    body: { code: 'invalid_request', details: { fields: [{ field: 'completion' }] } },
+  })
   expect(await countSecrets(database.pool, held.connection_id)).toBe(1)
   const { authUrl } = await requestReconnect(broker, held.connection_id, { completion: 'app', return_url: appUrl })
   expect(await countSecrets(database.pool, held.connection_id)).toBe(0)

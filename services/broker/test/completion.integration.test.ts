@@ -339,11 +339,11 @@ test('a hold outlives the link and the attempt it came by', async ({ broker, dat
   const provider = await openProvider(broker)
   const journey = await travel(broker, provider, { completion: 'app' })
   await database.pool.query(
-    `update handshake_attempts set expires_at = now() + interval '2 seconds' where handshake_id in
+    `update handshake_attempts set expires_at = now() + interval '20 seconds' where handshake_id in
     (select id from handshakes where connection_id = $1)`,
     [journey.connection_id],
   )
-  await database.pool.query(`update connections set pending_until = now() + interval '2 seconds' where id = $1`, [
+  await database.pool.query(`update connections set pending_until = now() + interval '20 seconds' where id = $1`, [
     journey.connection_id,
   ])
   const held = await comeBack(journey)

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { test } from '@nexus/testing/vitest'
-import { expect, vi } from 'vitest'
+import { expect } from 'vitest'
 import { startTestBroker } from './harness.ts'
 
 const svg = '<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
@@ -55,11 +55,8 @@ test('the logo is fetched once by the Broker and served from its own origin, and
   await using broker = await startTestBroker(database, {
     env: { CONNECT_LOGO_URL: host.url, CONNECT_APP_NAME: 'Acme' },
   })
-  const logo = await vi.waitFor(async () => {
-    const answer = await load(broker.url, 'logo')
-    expect(answer.status).toBe(200)
-    return answer
-  })
+  await expect.poll(async () => (await load(broker.url, 'logo')).status).toBe(200)
+  const logo = await load(broker.url, 'logo')
   expect(await logo.text()).toBe(svg)
   // by its bytes, not as its host called it
   expect(logo.headers.get('content-type')).toBe('image/svg+xml')
@@ -80,7 +77,7 @@ test.for([
   await using broker = await startTestBroker(database, {
     env: { CONNECT_LOGO_URL: host.url, CONNECT_APP_NAME: 'Acme' },
   })
-  await vi.waitFor(() => expect(broker.logs.text()).toContain('CONNECT_LOGO_URL cannot be shown'))
+  await expect.poll(broker.logs.text).toContain('CONNECT_LOGO_URL cannot be shown')
   expect((await load(broker.url, 'logo')).status).toBe(404)
   const page = await (await fetch(`${broker.url}/auth/connect/unknown`)).text()
   expect(page).toContain('<p class="brand"><bdi>Acme</bdi></p>')
@@ -92,6 +89,6 @@ test('[P4] a logo at a private address is not fetched where private networks are
   await using broker = await startTestBroker(database, {
     env: { CONNECT_LOGO_URL: host.url, ALLOW_PRIVATE_NETWORKS: 'false' },
   })
-  await vi.waitFor(() => expect(broker.logs.text()).toContain('CONNECT_LOGO_URL cannot be shown'))
+  await expect.poll(broker.logs.text).toContain('CONNECT_LOGO_URL cannot be shown')
   expect(host.asked).toEqual([])
 })

@@ -31,6 +31,11 @@ export async function eventually<Result>(
   }
 }
 
+/** Limits count anew with each minute: nobody should be counting while one begins. */
+export function earlyInTheMinute(): Promise<true> {
+  return eventually('a minute has begun', () => (Date.now() % 60_000 < 45_000 ? true : undefined), 20_000)
+}
+
 /** Until as many statements wait for a lock that somebody else has. */
 export function whenWaiting(pool: Pool, statements: number): Promise<true> {
   return eventually(`${statements} statements wait for a lock`, async () => {

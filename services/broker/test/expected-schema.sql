@@ -189,6 +189,7 @@ create table idempotency_keys (
   constraint idempotency_keys_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connections(id) ON DELETE CASCADE,
   constraint idempotency_keys_pkey PRIMARY KEY (caller, key_hash)
 );
+CREATE INDEX idempotency_keys_connection ON public.idempotency_keys USING btree (connection_id);
 CREATE INDEX idempotency_keys_created ON public.idempotency_keys USING btree (created_at);
 
 create table maintenance_leases (

@@ -1,5 +1,5 @@
 import { answers } from '@nexus/testing'
-import { expect, vi } from 'vitest'
+import { expect } from 'vitest'
 import { passAcceptanceGrace } from './database-tools.ts'
 import {
   type Journey,
@@ -157,8 +157,6 @@ test('[R2] a browser that goes away during the exchange loses nothing', async ({
   leaving.abort()
   await expect(gone).rejects.toThrow(/abort/i)
   gate.open()
-  await vi.waitFor(async () =>
-    expect(await connectionOf(broker, journey.connection_id)).toMatchObject({ status: 'active' }),
-  )
+  await expect.poll(() => connectionOf(broker, journey.connection_id)).toMatchObject({ status: 'active' })
   expect(returned(await arrive(journey))).toMatchObject({ status: 'success' })
 })

@@ -79,19 +79,20 @@ test('the keys in use are counted once in five minutes, however often they are s
     [`key_id="${idOf(old)}",role="not_configured",kind="token"`]: tokens,
     [`key_id="${idOf(old)}",role="not_configured",kind="client-secret"`]: 1,
   })
-  expect(await watch.metric('nexus_vault_rows')).toMatchObject(rows(3))
+  // a scrape waits for the count only so long
+  await expect.poll(() => watch.metric('nexus_vault_rows')).toMatchObject(rows(3))
   await installation.database.pool.query('delete from tokens')
   watch.pass(299_000)
   expect(await watch.metric('nexus_vault_rows')).toMatchObject(rows(3))
   watch.pass(1_000)
-  expect(await watch.metric('nexus_vault_rows')).toMatchObject(rows(0))
+  await expect.poll(() => watch.metric('nexus_vault_rows')).toMatchObject(rows(0))
 })
 
 test('a database that is away leaves the other metrics, and the last count', async () => {
   const installation = await openInstallation()
   const watch = openWatch(installation, { primary: installation.old })
+  await expect.poll(async () => Object.keys(await watch.metric('nexus_vault_rows'))).toHaveLength(4)
   const before = await watch.metric('nexus_vault_rows')
-  expect(Object.keys(before)).toHaveLength(4)
   await installation.database.pool.query('alter table tokens rename to gone')
   watch.pass(300_000)
   expect(await watch.metric('nexus_vault_rows')).toEqual(before)
@@ -101,9 +102,8 @@ test('a database that is away leaves the other metrics, and the last count', asy
 test('a Broker shows its keys among its metrics', async () => {
   const installation = await openInstallation()
   await using broker = await startBrokerWith(installation, { primary: installation.old })
-  const { text } = await broker.get('/metrics')
-  expect(text).toContain(
-    `nexus_vault_rows{key_id="${idOf(installation.old)}",role="seals",kind="token",service="broker"} 0`,
-  )
-  expect(text).toContain('nexus_vault_primary_key_retired{service="broker"} 0')
+  const scrape = async () => (await broker.get('/metrics')).text
+  const rows = `nexus_vault_rows{key_id="${idOf(installation.old)}",role="seals",kind="token",service="broker"} 0`
+  await expect.poll(scrape).toContain(rows)
+  expect(await scrape()).toContain('nexus_vault_primary_key_retired{service="broker"} 0')
 })

@@ -65,7 +65,7 @@ test('[V3] a dump of the database shows no secret, in no encoding', ({ left }) =
 test('[L2] Redis holds counters, and nothing else', ({ left }) => {
   expect(left.redisDump, 'there is something to look at').not.toBe('')
   for (const line of left.redisDump.split('\n')) {
-    expect(line).toMatch(/^nexus:broker:auth::\d+:[\w-]{22} \(string, ttl \d+\): \d+$/)
+    expect(line).toMatch(/^nexus:broker:auth:\d+:[\w-]{22} \(string, ttl \d+\): \d+$/)
   }
   expect(findLeaks(left.redisDump, left.secrets)).toEqual([])
 })

@@ -225,7 +225,7 @@ test('without a webhook nothing is sent, and what waits goes after its day, on r
   await makeOlder(pool, old, '24 hours')
   const { webhook: _, ...deps } = scene.deps
   await using _loop = startNoticeLoop({ ...deps, random: () => 0, assertUrlAllowed: async () => undefined }, undefined)
-  await vi.waitFor(async () => expect(await noticeRow(pool, old)).toBeUndefined())
+  await expect.poll(() => noticeRow(pool, old)).toBeUndefined()
   expect(await noticeRow(pool, young)).toBeDefined()
   expect(await abandonedOf(pool, old)).toMatchObject([{ outcome: 'not_configured', connection_id: about.connectionId }])
   expect(scene.receiver.requests).toEqual([])

@@ -1,5 +1,5 @@
 import { answers } from '@nexus/testing'
-import { expect, onTestFinished, vi } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
 import { createNoticeDelivery } from '../src/notices/deliver-notices.ts'
 import {
   insertConnection,
@@ -24,7 +24,7 @@ test('the longest waiting go first, a few at a time', async ({ database, outbox 
   const gate = answers.createGate()
   scene.receiver.always(gate.step)
   const round = scene.deliver()
-  await vi.waitFor(() => expect(scene.receiver.requests).toHaveLength(8))
+  await expect.poll(() => scene.receiver.requests).toHaveLength(8)
   const sent = scene.receiver.requests.map(({ headers }) => headers['webhook-id'])
   expect(new Set(sent)).toEqual(new Set(rows.slice(0, 8).map(({ id }) => id)))
   gate.open()

@@ -3,16 +3,12 @@ import { type RedisHandle, createLogger, createRedis } from '@nexus/service'
 import { expect, onTestFinished } from 'vitest'
 import { type TestRedis, createBrowser } from '@nexus/testing'
 import { connect } from './connection-scene.ts'
-import { eventually, setSecondsLeft } from './database-tools.ts'
+import { earlyInTheMinute, eventually, setSecondsLeft } from './database-tools.ts'
 import { type TestBroker, readToken, startTestBroker } from './harness.ts'
 import { openProvider, test } from './handshake-scene.ts'
 
 const limit = 4
 const env = { AUTH_RATE_LIMIT_PER_MINUTE: String(limit), TRUSTED_PROXIES: '127.0.0.1/32' }
-
-/** Counts start anew with each minute: nobody should be counting while that happens. */
-const earlyInTheMinute = (): Promise<boolean> =>
-  eventually('a minute has begun', () => (Date.now() % 60_000 < 45_000 ? true : undefined), 20_000)
 
 /** An address that nobody counted yet. */
 function freshAddress(): string {

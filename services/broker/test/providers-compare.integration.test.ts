@@ -1,7 +1,7 @@
 import type { AuditEventBody, ProviderPreview } from '@nexus/contracts'
 import { expect } from 'vitest'
 import { connect } from './connection-scene.ts'
-import { checksumTables, eventually } from './database-tools.ts'
+import { checksumTables, earlyInTheMinute } from './database-tools.ts'
 import { type Client, startTestBroker } from './harness.ts'
 import { openProvider, test } from './handshake-scene.ts'
 import { changeProfile, createProfile, profile, readProfile } from './provider-profiles.ts'
@@ -23,10 +23,6 @@ async function comparisonsOf(broker: Client, id: string): Promise<readonly Audit
   const { body } = await broker.get<{ events: AuditEventBody[] }>('/audit?limit=200')
   return body.events.filter(({ event, provider_id: of }) => event === 'provider.secret_compared' && of === id)
 }
-
-/** Counts start anew with each minute: nobody should be counting while that happens. */
-const earlyInTheMinute = (): Promise<boolean> =>
-  eventually('a minute has begun', () => (Date.now() % 60_000 < 50_000 ? true : undefined))
 
 test('[V5] a secret is compared without being read back, and each comparison is on record without it', async ({
   broker,

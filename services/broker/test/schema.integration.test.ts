@@ -34,3 +34,15 @@ test('every sealed column has an indexed key id beside it', async ({ database })
     })),
   )
 })
+
+test('whatever goes with a row that is deleted is found by an index', async ({ database }) => {
+  const { rows } = await database.pool.query<{ reference: string; indexed: boolean }>(
+    `select c.conname as reference,
+            exists (select from pg_index i where i.indrelid = c.conrelid and i.indkey[0] = c.conkey[1]) as indexed
+       from pg_constraint c
+      where c.connamespace = 'public'::regnamespace and c.contype = 'f' and c.confdeltype = 'c'
+      order by c.conname`,
+  )
+  expect(rows.length).toBeGreaterThan(0)
+  expect(rows.filter(({ indexed }) => !indexed)).toEqual([])
+})

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { request as httpRequest } from 'node:http'
 import { createLogger, createRedis, type RedisHandle } from '@nexus/service'
-import { captureLogs, startRedis, type LogLine } from '@nexus/testing'
+import { captureLogs, createManualClock, startRedis, type LogLine } from '@nexus/testing'
 import { expect, test, vi } from 'vitest'
 import { bearing, describeIdentity, judgeTokens, keyId, makeAgentToken } from './agents.ts'
 import { id } from './bodies.ts'
@@ -35,12 +35,9 @@ function recordsOf(gateway: Gateway): readonly LogLine[] {
 }
 
 /** The records of this Gateway, when there are so many: a line is written when its connection is done with the request. */
-function waitForRecords(gateway: Gateway, count: number): Promise<readonly LogLine[]> {
-  return vi.waitFor(() => {
-    const records = recordsOf(gateway)
-    expect(records.length).toBeGreaterThanOrEqual(count)
-    return records
-  })
+async function waitForRecords(gateway: Gateway, count: number): Promise<readonly LogLine[]> {
+  await expect.poll(() => recordsOf(gateway).length).toBeGreaterThanOrEqual(count)
+  return recordsOf(gateway)
 }
 
 test.each(['info', 'fatal', 'silent'] as const)(
@@ -82,7 +79,8 @@ test.each(['info', 'fatal', 'silent'] as const)(
 
 test('what is refused is recorded as well, with what is known of who asked', async () => {
   await using broker = await startScriptedBroker()
-  await using gateway = await startGateway(broker, { env: { ...env, NEXUS_RATE_LIMIT_AUTHENTICATED: '1' } })
+  const limited = { ...env, NEXUS_RATE_LIMIT_AUTHENTICATED: '1' }
+  await using gateway = await startGateway(broker, { env: limited, now: createManualClock().now })
   const [token, unknown] = [makeAgentToken(), makeAgentToken()]
   judgeTokens(broker, 'GET /providers', [], new Map([[token, describeIdentity({ zone: 'eng' })]]))
   const asked = [

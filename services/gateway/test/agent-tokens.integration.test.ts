@@ -1,3 +1,4 @@
+import { createManualClock } from '@nexus/testing'
 import { expect, test } from 'vitest'
 import { bearing, describeIdentity, makeAgentToken } from './agents.ts'
 import { send, startGateway } from './harness.ts'
@@ -99,7 +100,10 @@ test.each([
 
 test('what a client says of itself is nobody’s word: it is neither passed on, nor recorded, nor counted by', async () => {
   await using broker = await startScriptedBroker()
-  await using gateway = await startGateway(broker, { env: { NEXUS_RATE_LIMIT_ANONYMOUS: '1' } })
+  await using gateway = await startGateway(broker, {
+    env: { NEXUS_RATE_LIMIT_ANONYMOUS: '1' },
+    now: createManualClock().now,
+  })
   broker.answer('GET /providers', { body: [] })
   const claim = { 'x-nexus-identity': describeIdentity({ tier: 'admin', owner: 'mallory', zone: 'ops' }) }
 

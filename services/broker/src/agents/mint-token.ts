@@ -1,6 +1,6 @@
 import type { AgentToken, CreatedAgentToken } from '@nexus/contracts'
 import type { RandomBytes } from '@nexus/crypto'
-import { AppError } from '@nexus/service'
+import { AppError, invalidField } from '@nexus/service'
 import type { Origin } from '../audit/audit-event.ts'
 import { recordEvent } from '../audit/record-event.ts'
 import type { Database, Queryable } from '../db/database.ts'
@@ -79,12 +79,10 @@ function toText({ zone, permissions }: store.Grant): string {
 }
 
 function assertZonesOnce({ zones, is_admin }: WantedToken): void {
-  if (zones.length === 0 && !is_admin) throw invalid('must name a zone: without any the token could do nothing')
-  if (new Set(zones.map(({ zone }) => zone)).size < zones.length) throw invalid('must name each zone once')
-}
-
-function invalid(problem: string): AppError {
-  return new AppError('invalid_request', `zones: ${problem}`, { details: { fields: [{ field: 'zones', problem }] } })
+  if (zones.length === 0 && !is_admin)
+    throw invalidField('zones', 'must name a zone: without any the token could do nothing')
+  if (new Set(zones.map(({ zone }) => zone)).size < zones.length)
+    throw invalidField('zones', 'must name each zone once')
 }
 
 /** What comes from a token that ends does not outlive it. */
@@ -92,10 +90,8 @@ function decideLifetime({ secondsLeft }: Authority, { expires_in: wanted }: Want
   if (secondsLeft === undefined) return wanted
   if (wanted === undefined) return secondsLeft
   if (wanted <= secondsLeft) return wanted
-  const problem = `must end before the token that makes it: within ${Math.floor(secondsLeft)} seconds`
-  throw new AppError('invalid_request', `expires_in: ${problem}`, {
-    details: { fields: [{ field: 'expires_in', problem }] },
-  })
+  const left = Math.floor(secondsLeft)
+  throw invalidField('expires_in', `must end before the token that makes it: within ${left} seconds`)
 }
 
 /** Zones are made by those who may; the first ones of an installation come with the first token that names them. */

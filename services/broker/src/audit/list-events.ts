@@ -1,6 +1,6 @@
 import type { AuditEventBody } from '@nexus/contracts'
 import type { Queryable } from '../db/database.ts'
-import { AppError } from '@nexus/service'
+import { invalidField } from '@nexus/service'
 import { decodeCursor, toPage } from '../http/cursor.ts'
 import type { AuditEventName } from './audit-event.ts'
 import { countReadsSince, selectAuditEvents, selectEventsSince } from './store.ts'
@@ -59,7 +59,5 @@ function toMoment(field: string, text: string | undefined): string | undefined {
   if (text === undefined) return undefined
   const at = new Date(text)
   if (at.getUTCFullYear() >= 1 && at.getUTCFullYear() <= 9999) return at.toISOString()
-  throw new AppError('invalid_request', `${field}: is not a time this service knows`, {
-    details: { fields: [{ field, problem: 'is not a time this service knows' }] },
-  })
+  throw invalidField(field, 'is not a time this service knows')
 }

@@ -23,8 +23,8 @@ export async function migrate([direction, ...rest]: readonly string[], env: Envi
 async function migrateToCurrent(url: string): Promise<number> {
   const done = await migrateUp(url, say)
   const partitions = await ensureAuditPartitions(url)
-  say(done.length === 0 ? 'the schema is current' : `${done.length} migrations done`)
-  if (partitions.length > 0) say(`${partitions.length} audit partitions made`)
+  say(done.length === 0 ? 'the schema is current' : `migrations done: ${done.length}`)
+  if (partitions.length > 0) say(`audit partitions made: ${partitions.length}`)
   return 0
 }
 

@@ -1,4 +1,4 @@
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
 import { type LogoDeps, createLogoFinder } from './logo.ts'
 
 const svg = '<svg xmlns="http://www.w3.org/2000/svg"/>'
@@ -25,7 +25,7 @@ const image = (body: string, status = 200) => new Response(body, { status })
 test('a logo is fetched once, before anybody asks, and kept', async () => {
   const { deps, state } = makeDeps(image(svg))
   const find = createLogoFinder(deps, 'https://example.com/logo.svg')
-  await vi.waitFor(() => expect(find()).toEqual({ type: 'image/svg+xml', bytes: Buffer.from(svg) }))
+  await expect.poll(find).toEqual({ type: 'image/svg+xml', bytes: Buffer.from(svg) })
   state.at = 1e9
   expect(find()?.type).toBe('image/svg+xml')
   expect(state).toMatchObject({ asked: 1, warnings: 0 })
@@ -34,7 +34,7 @@ test('a logo is fetched once, before anybody asks, and kept', async () => {
 test('a data: URL needs no network', async () => {
   const { deps, state } = makeDeps()
   const find = createLogoFinder(deps, `data:image/png;base64,${Buffer.from(svg).toString('base64')}`)
-  await vi.waitFor(() => expect(find()?.bytes.toString()).toBe(svg))
+  await expect.poll(() => find()?.bytes.toString()).toBe(svg)
   // by its bytes, whatever it was called
   expect(find()?.type).toBe('image/svg+xml')
   expect(state.asked).toBe(0)
@@ -48,13 +48,13 @@ test.each([
 ])('where %s pages do without it, and it is tried again a minute later', async (_what, failure) => {
   const { deps, state } = makeDeps(failure, image(svg))
   const find = createLogoFinder(deps, 'https://example.com/logo.svg')
-  await vi.waitFor(() => expect(state.warnings).toBe(1))
+  await expect.poll(() => state.warnings).toBe(1)
   state.at = 59_999
   expect(find()).toBeUndefined()
   expect(state.asked).toBe(1)
   state.at = 60_000
   expect(find()).toBeUndefined()
-  await vi.waitFor(() => expect(find()?.type).toBe('image/svg+xml'))
+  await expect.poll(() => find()?.type).toBe('image/svg+xml')
   expect(state).toMatchObject({ asked: 2, warnings: 1 })
 })
 

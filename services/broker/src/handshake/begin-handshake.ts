@@ -1,5 +1,5 @@
 import type { ConnectionRequested, ConsentSpec } from '@nexus/contracts'
-import { AppError } from '@nexus/service'
+import { AppError, invalidField } from '@nexus/service'
 import { type Agent, chooseZone } from '../agents/agent.ts'
 import type { Origin } from '../audit/audit-event.ts'
 import { recordEvent } from '../audit/record-event.ts'
@@ -71,9 +71,7 @@ export async function beginHandshake(
 
 function mergeZones(inBody: string | undefined, inHeader: string): string {
   if (inBody === undefined || inBody === inHeader) return inHeader
-  throw new AppError('invalid_request', 'zone: is another one than X-Nexus-Zone-ID names', {
-    details: { fields: [{ field: 'zone', problem: 'is another one than X-Nexus-Zone-ID names' }] },
-  })
+  throw invalidField('zone', 'is another one than X-Nexus-Zone-ID names')
 }
 
 type WantedConnection = {

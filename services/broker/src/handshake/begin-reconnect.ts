@@ -1,5 +1,5 @@
 import type { ConnectionRequested, ReconnectRequest } from '@nexus/contracts'
-import { AppError } from '@nexus/service'
+import { AppError, invalidField } from '@nexus/service'
 import type { Origin } from '../audit/audit-event.ts'
 import { recordEvent } from '../audit/record-event.ts'
 import { prolongPendingConnection } from '../connections/activate-connection.ts'
@@ -95,9 +95,7 @@ async function createReconnectLink(
 /** Else a link without it, forwarded, would bind somebody else's account to the user of this connection after all. */
 function assertCompletionStays({ completion }: HeldConnection, wanted: ReconnectRequest): void {
   if (completion === null || wanted.completion === completion) return
-  throw new AppError('invalid_request', `completion: must be "${completion}", as when the connection was asked for`, {
-    details: { field: 'completion' },
-  })
+  throw invalidField('completion', `must be "${completion}", as when the connection was asked for`)
 }
 
 /** @throws AppError `idempotency_mismatch`; `already_completed` where the reconnect of this key is over */

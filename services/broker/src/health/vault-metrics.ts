@@ -2,9 +2,10 @@ import type { Keyring } from '@nexus/crypto'
 import type { Metrics } from '@nexus/service'
 import { Gauge } from 'prom-client'
 import type { Queryable } from '../db/database.ts'
-import { type KeyStatus, readKeyStatus } from '../vault/key-status.ts'
+import { readKeyStatus } from '../vault/key-status.ts'
 import { sealedKinds } from '../vault/sealed-kinds.ts'
 import type { KeyState } from '../vault/watch-keys.ts'
+import { sampleSparingly } from './sample-sparingly.ts'
 
 export type VaultMetrics = { readonly noteKeyState: (state: KeyState) => void }
 
@@ -31,14 +32,15 @@ export function createVaultMetrics({ metrics, database, keyring, monotonicMs }: 
     help: 'Registered keys that this Broker does not have, so that it would not start again',
     registers,
   })
-  const readKeys = rememberAnswer(() => readKeyStatus(database, keyring), monotonicMs)
+  const sample = sampleSparingly(() => readKeyStatus(database, keyring), monotonicMs, countedForMs)
   new Gauge({
     name: 'nexus_vault_rows',
     help: 'Sealed secrets by key, what this Broker does with it, and kind; counted every five minutes at most',
     labelNames: ['key_id', 'role', 'kind'],
     registers,
     async collect() {
-      const keys = await readKeys()
+      const keys = await sample()
+      // a database that is away must not fail the scrape: what was counted last stands
       if (keys === undefined) return
       this.reset()
       for (const { id, role, rows } of keys) {
@@ -51,20 +53,5 @@ export function createVaultMetrics({ metrics, database, keyring, monotonicMs }: 
       primaryRetired.set(state.isPrimaryRetired ? 1 : 0)
       missing.set(state.missing.length)
     },
-  }
-}
-
-/** One question at a time and in five minutes, answered or not; between them the last answer, undefined before the first. */
-function rememberAnswer(
-  ask: () => Promise<readonly KeyStatus[]>,
-  monotonicMs: () => number,
-): () => Promise<readonly KeyStatus[] | undefined> {
-  let asked = { at: Number.NEGATIVE_INFINITY, answer: Promise.resolve<readonly KeyStatus[] | undefined>(undefined) }
-  return () => {
-    if (monotonicMs() - asked.at < countedForMs) return asked.answer
-    const before = asked.answer
-    // a database that is away must not fail the scrape, which tells of that too
-    asked = { at: monotonicMs(), answer: ask().catch(() => before) }
-    return asked.answer
   }
 }

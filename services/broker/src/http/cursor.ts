@@ -1,4 +1,4 @@
-import { AppError } from '@nexus/service'
+import { invalidField } from '@nexus/service'
 import { z } from 'zod'
 
 /** The last row of a page in the order (time, id); the time is the database's text, to the microsecond. */
@@ -30,9 +30,7 @@ export function decodeCursor(listing: Listing, cursor: string | undefined): Posi
   if (cursor === undefined) return undefined
   const content = cursorContent.safeParse(parse(Buffer.from(cursor, 'base64url').toString()))
   if (!content.success || content.data[0] !== listing) {
-    throw new AppError('invalid_request', 'cursor: is not one that this listing gave', {
-      details: { fields: [{ field: 'cursor', problem: 'is not one that this listing gave' }] },
-    })
+    throw invalidField('cursor', 'is not one that this listing gave')
   }
   const [, at, id] = content.data
   return { position: at, id }

@@ -1,4 +1,4 @@
-import { AppError } from '@nexus/service'
+import { AppError, invalidField } from '@nexus/service'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type Agent, anonymousAgent, sees } from '../agents/agent.ts'
 import type { Identities } from '../agents/identify-agent.ts'
@@ -38,7 +38,7 @@ export function readZoneHeader(request: FastifyRequest): string | undefined {
   if (given === undefined) return undefined
   const [zone = '', ...others] = given
   if (others.length === 0 && zonePattern.test(zone)) return zone
-  throw new AppError('invalid_request', 'X-Nexus-Zone-ID: must be the name of one zone.')
+  throw invalidField('X-Nexus-Zone-ID', 'must be the name of one zone')
 }
 
 /**

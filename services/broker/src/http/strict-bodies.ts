@@ -1,4 +1,4 @@
-import { AppError, type ZodApp } from '@nexus/service'
+import { type AppError, type ZodApp, invalidField } from '@nexus/service'
 
 /**
  * Refuses, before validation, what no schema speaks of: fields sent to a route that takes no body, and text that is no
@@ -38,6 +38,5 @@ function isStorable(text: string): boolean {
 }
 
 function refused(field: string, problem: string): AppError {
-  const named = field.toWellFormed().slice(0, 200)
-  return new AppError('invalid_request', `${named}: ${problem}`, { details: { fields: [{ field: named, problem }] } })
+  return invalidField(field.toWellFormed().slice(0, 200), problem)
 }

@@ -32,3 +32,10 @@ export class ProviderError extends Error {
     this.retryAfterSeconds = options.retryAfterSeconds
   }
 }
+
+const clientErrors = new Set(['invalid_client', 'unauthorized_client'])
+
+/** RFC 6749 §5.2: the provider does not accept the client itself, whosever token it presents: the profile is to blame. */
+export function blamesClient(oauthError: string): boolean {
+  return clientErrors.has(oauthError)
+}

@@ -1,10 +1,7 @@
 import type { RefreshOutcome } from './provider-client.ts'
-import type { ProviderError } from './provider-errors.ts'
+import { type ProviderError, blamesClient } from './provider-errors.ts'
 
 type FailedRefresh = Exclude<RefreshOutcome, { readonly kind: 'refreshed' | 'held_back' }>
-
-/** RFC 6749 §5.2: the provider does not accept the client itself, whoever's token it presents. */
-const clientErrors = ['invalid_client', 'unauthorized_client']
 
 /**
  * What a failed refresh means (data.md, Refresh 8). Only a refusal that names its reason ends a grant or blames the
@@ -22,7 +19,7 @@ export function classifyRefreshError(
   if (kind === 'rejected' && oauthError !== undefined) {
     if (oauthError === 'invalid_grant' || fatalErrors.includes(oauthError))
       return { kind: 'grant_ended', error: oauthError }
-    if (clientErrors.includes(oauthError)) return { kind: 'client_refused', error: oauthError }
+    if (blamesClient(oauthError)) return { kind: 'client_refused', error: oauthError }
   }
   const reason = oauthError ?? (status === undefined ? kind : `http_${status}`)
   const isOutcomeUnknown = wasBegun && mayHaveBeenDone(error)

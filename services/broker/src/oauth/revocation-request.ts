@@ -4,7 +4,7 @@ import { type KnownEndpoints, findKnownEndpoints } from './find-metadata.ts'
 import type { DiscoveryCache } from './discovery-cache.ts'
 import { type OutboundFetch, abortable } from './outbound-fetch.ts'
 import type { RevocationOutcome, RevocationRequest } from './provider-client.ts'
-import { ProviderError } from './provider-errors.ts'
+import { ProviderError, blamesClient } from './provider-errors.ts'
 import { readRetryAfterSeconds } from './retry-after.ts'
 import { cleanErrorCode, parseFields } from './token-answer.ts'
 import { buildConfiguration, translateClientError } from './token-request.ts'
@@ -15,9 +15,6 @@ export type RevocationDependencies = {
   /** Host time in milliseconds. */
   readonly now: () => number
 }
-
-/** These blame the profile and not the token: its operator may mend it before we give up, so the token stays owed. */
-const clientErrors = ['invalid_client', 'unauthorized_client']
 
 /**
  * Revokes one token at its provider (RFC 7009 §2.1), the client authenticated as at the token endpoint.
@@ -74,7 +71,8 @@ async function readRevocationAnswer(response: Response, nowMs: number): Promise<
   }
   if (status === 408 || status === 429 || status >= 500) return later(error ?? `http_${status}`)
   if (error === 'unsupported_token_type') return { kind: 'unsupported' }
-  if (error !== undefined) return clientErrors.includes(error) ? later(error) : { kind: 'refused', error }
+  // its operator may mend the profile before we give up, so the token stays owed
+  if (error !== undefined) return blamesClient(error) ? later(error) : { kind: 'refused', error }
   // a page of somebody in between says nothing of the token
   return response.ok ? { kind: 'done' } : later(`http_${status}`)
 }

@@ -81,7 +81,7 @@ export async function composeRefresher(config: RefresherConfig, deps: RefresherD
       await Promise.race([loop?.[Symbol.asyncDispose](), delay(patienceMs, undefined, { ref: false })])
       await engine.drain(deadlineMs)
     },
-    // without waiting for anything: for a start that failed
+    // what was sent is drained before; after a start that failed there is none
     async [Symbol.asyncDispose]() {
       engine.stop()
       await loop?.[Symbol.asyncDispose]()

@@ -1,7 +1,7 @@
 import { Secret } from '@nexus/config'
 import { zoneName } from '@nexus/contracts'
 import { sha256 } from '@nexus/crypto'
-import { AppError } from '@nexus/service'
+import { AppError, invalidField } from '@nexus/service'
 import type { FastifyRequest } from 'fastify'
 import { readHeader } from '../http/single-header.ts'
 import type { CallingAgent } from '../operations/caller.ts'
@@ -61,7 +61,7 @@ export async function admitAgent(deps: AdmissionDeps, request: FastifyRequest): 
     request.callingAgent = { ...nobody, zone: zoneId }
   }
   if (zone.kind !== 'absent' && zoneId === undefined) {
-    throw new AppError('invalid_request', 'X-Nexus-Zone-ID is not the name of a zone')
+    throw invalidField('X-Nexus-Zone-ID', 'must be the name of one zone')
   }
 }
 

@@ -23,7 +23,7 @@ export function translateTransportError(error: unknown): AppError {
 
 /**
  * Refusals that concern this Gateway and not the caller: its API key, its address, its idea of the Broker's routes.
- * Answered as they are they would send the agent's owner looking for a fault of his own.
+ * Answered as they are they would send the agent's owner looking for a fault of their own.
  */
 const refusalsOfTheGateway: Partial<Record<ErrorCode, string>> = {
   missing_api_key: 'the Broker got no API key from this Gateway: set BROKER_API_KEY',
