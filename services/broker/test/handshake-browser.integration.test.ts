@@ -63,6 +63,7 @@ const wrongCookies: readonly (readonly [string, (journey: Journey, other: Journe
   ['the cookie with more behind it', ({ cookie }) => `${cookie}x`],
   ['the cookie in quotes', ({ cookie }) => cookie.replace('=', '="').concat('"')],
   ['a cookie whose name only begins alike', ({ cookie }) => cookie.replace('=', 'x=')],
+  ['a cookie whose name begins with a no-break space', ({ cookie }) => `\u00a0${cookie}`],
 ]
 
 test.for(wrongCookies)('[H4] %s: the callback goes no further and changes nothing', async ([, wrong], { broker }) => {

@@ -1,6 +1,6 @@
 import type { AuditEventBody } from '@nexus/contracts'
 import { expect } from 'vitest'
-import { asAgent, findToken, openTeam } from './agents-scene.ts'
+import { asAgent, findToken, mint, openTeam } from './agents-scene.ts'
 import { connect } from './connection-scene.ts'
 import { openProvider, test as base } from './handshake-scene.ts'
 import { type Answer, type Client, type TestBroker, mintToken, requestConnection, startTestBroker } from './harness.ts'
@@ -184,6 +184,24 @@ test('[C4] zones that are not its own are neither listed nor counted', async ({ 
   ] as const) {
     expect(await mine.agent.send(method, path)).toMatchObject({ status: 403 })
   }
+})
+
+test('[C4] a token that moved to another zone is nothing that the old one could learn of, nor it of the old one', async ({
+  teams: { broker, mine, yours },
+}) => {
+  const wanted = { name: 'courier', zones: [mine, yours].map(({ zone }) => ({ zone, permissions: 'r' })) }
+  const moved = await mint(broker, wanted)
+  const { key_id } = moved.body
+  expect((await broker.send('DELETE', `/agent-tokens/${key_id}/zones/${mine.zone}`)).status).toBe(200)
+  expect((await yours.agent.get(`/agent-tokens/${key_id}`)).body).toMatchObject({ zone: yours.zone })
+  const alike = (team: Team) => mint(team.agent, { name: 'courier', zones: [{ zone: team.zone, permissions: 'r' }] })
+  expect((await alike(mine)).status, 'the name of a token that it cannot see').toBe(201)
+  expect((await alike(yours)).body).toMatchObject({ code: 'token_name_taken', details: { zone: yours.zone } })
+
+  // where the name is taken already, a zone goes all the same
+  const second = await mint(broker, { ...wanted, zones: [{ zone: 'root', permissions: 'r' }, wanted.zones[1]] })
+  const leaving = await broker.send('DELETE', `/agent-tokens/${second.body.key_id}/zones/root`)
+  expect(leaving).toMatchObject({ status: 200, body: { zone: 'root', zones: [wanted.zones[1]] } })
 })
 
 test('a token with several zones names the one it creates in, and finds connections in any of them', async ({

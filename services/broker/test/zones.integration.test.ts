@@ -172,6 +172,35 @@ test('whoever is given the name of a removed zone learns nothing of the tokens t
   expect(await findToken(broker, token), 'operators still find it').toMatchObject({ zone })
 })
 
+test('[C4] a token that outlives its first zone keeps no name from whoever is given that zone anew', async ({
+  broker,
+}) => {
+  const [gone, left] = [await openTeam(broker), await openTeam(broker)]
+  const wanted = { name: 'courier', zones: [grant(gone.zone, 'r'), grant(left.zone, 'r')] }
+  const { key_id } = (await mint(broker, wanted)).body
+  await remove(broker, gone.zone)
+  expect((await left.agent.get(`/agent-tokens/${key_id}`)).body).toMatchObject({ zone: left.zone })
+  expect((await broker.post('/zones', { name: gone.zone })).status).toBe(201)
+  const newcomer = asAgent(broker, await mintToken(broker, { zones: [grant(gone.zone, 'rwx')] }))
+  expect((await mint(newcomer, { name: 'courier', zones: [grant(gone.zone, 'r')] })).status).toBe(201)
+})
+
+test('[C4] whoever is given the name of a removed zone is given none of the profiles that were for it', async ({
+  broker,
+}) => {
+  const { zone } = await openTeam(broker)
+  const { providerId, name } = await openProvider(broker, { profile: { zones: [zone] } })
+  await remove(broker, zone)
+  const make = () => broker.post('/zones', { name: zone })
+  expect(await make()).toMatchObject({ status: 409, body: { code: 'zone_exists' } })
+
+  // whoever writes the profile now means the zone that is to come
+  expect((await broker.send('PATCH', `/providers/${providerId}`, { body: { zones: [zone] } })).status).toBe(200)
+  expect(await make()).toMatchObject({ status: 201 })
+  const newcomer = asAgent(broker, await mintToken(broker, { zones: [grant(zone, 'r')] }))
+  expect((await newcomer.get('/providers')).text).toContain(name)
+})
+
 test('whoever asks for ever new connections in a zone cannot keep it from being removed', async ({
   broker,
   database,

@@ -79,6 +79,7 @@ export function removeTokenZone(deps: ChangeTokenDeps, change: Change, zone: str
       })
     }
     await store.deleteGrant(transaction, token.keyId, zone)
+    await store.updateFirstZones(transaction, zone, token.keyId)
     await store.updateChanged(transaction, token.keyId, seq)
     return { event: 'agent_token.zone_removed', data: { zone } }
   })

@@ -1,7 +1,7 @@
 import type { AgentToken } from '@nexus/contracts'
 import type { StoredToken } from './store.ts'
 
-/** What is answered of a token. Its first zone stays the one under which its name is unique. */
+/** What is answered of a token. Its first zone is the one in which its name is taken. */
 export function describeToken(token: StoredToken): AgentToken {
   return {
     key_id: token.keyId,

@@ -158,6 +158,31 @@ export async function deleteGrantsOfZone(transaction: Queryable, zone: string, s
     update agent_tokens a set changed_seq = ${seq}::bigint from taken where a.id = taken.token_id`)
 }
 
+/**
+ * Of living tokens that lost the zone in which their name was taken: it is taken in the first of their others where it is
+ * free, since nobody in the old one is to learn it from there, nor anybody in the others what the old one was. Where it is
+ * free in none it stays where it was: a zone can always be taken away.
+ * @param keyId - of one token; undefined: of all that the zone had
+ */
+export async function updateFirstZones(transaction: Queryable, zone: string, keyId?: string): Promise<void> {
+  await transaction.query(sql`
+    update agent_tokens a set first_zone = next.zone
+      from (select t.id,
+                   (select c.zone
+                      from (select z.zone, z.place from agent_token_zones z where z.token_id = t.id
+                            union all
+                            select 'root', null where t.is_admin) as c
+                     where not exists (select from agent_tokens o
+                                        where o.first_zone = c.zone and o.name = t.name and o.revoked_at is null)
+                     order by c.place nulls last
+                     limit 1) as zone
+              from agent_tokens t
+             where t.first_zone = ${zone}::text and t.revoked_at is null
+               and (${keyId ?? null}::uuid is null or t.id = ${keyId ?? null}::uuid)
+               and not exists (select from agent_token_zones z where z.token_id = t.id and z.zone = ${zone}::text)) as next
+     where a.id = next.id and next.zone is not null`)
+}
+
 /** What revoked tokens kept of it. */
 export async function deleteRecordsOfZone(transaction: Queryable, zone: string): Promise<void> {
   await transaction.query(sql`delete from agent_token_zones where zone = ${zone}::text`)

@@ -8,6 +8,7 @@ import * as store from './store.ts'
 export async function takeZoneFromTokens(transaction: Queryable, zone: string, seq: number): Promise<number> {
   const ended = await store.revokeTokensOfZoneAlone(transaction, zone, seq)
   await store.deleteGrantsOfZone(transaction, zone, seq)
+  await store.updateFirstZones(transaction, zone)
   return ended
 }
 

@@ -41,6 +41,10 @@ test.each([
   ['the cookie twice', `${cookieName}=value; ${cookieName}=value`],
   ['a second value before it', `${cookieName}=x; ${cookieName}=value`],
   ['a second value behind it', `${cookieName}=value; ${cookieName}=`],
+  // no browser takes these for a `__Host-` cookie, so a neighbouring subdomain may set them for all of its domain
+  ['the name behind a no-break space', `\u00a0${cookieName}=value`],
+  ['the name behind another blank of Unicode', `\u2003${cookieName}=value`],
+  ['the value before a no-break space', `${cookieName}=value\u00a0`],
 ])('[H4] %s is not the cookie', (_, header) => {
   expect(carriesBinding(header, cookieName, cookieHash)).toBe(false)
 })

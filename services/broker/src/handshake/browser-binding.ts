@@ -32,11 +32,16 @@ export function clearBindingCookie(cookieName: string, isSecure: boolean): strin
   return `${cookieName}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax${isSecure ? '; Secure' : ''}`
 }
 
+/**
+ * What separates cookies (RFC 6265 §4.2.1), and nothing else that passes for a blank: to a browser a no-break space belongs
+ * to the name, which then has no prefix, and any subdomain may set it for the whole domain.
+ */
+const separator = /;[ \t]*/
+
 /** True when the request carries the very cookie of the attempt, once. */
 export function carriesBinding(cookieHeader: string | undefined, cookieName: string, cookieHash: Buffer): boolean {
   const values = (cookieHeader ?? '')
-    .split(';')
-    .map((pair) => pair.trim())
+    .split(separator)
     .filter((pair) => pair.startsWith(`${cookieName}=`))
     .map((pair) => pair.slice(cookieName.length + 1))
   const [value, ...others] = values

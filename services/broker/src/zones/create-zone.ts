@@ -36,9 +36,13 @@ export function createZone(deps: CreateZoneDeps, manager: Manager, name: string,
 /** @throws AppError `zone_exists` */
 async function reviveZone(transaction: Queryable, name: string): Promise<void> {
   if (await store.reviveZone(transaction, name)) return forgetZoneOfTokens(transaction, name)
-  const isRemoved = await store.isRemoved(transaction, name)
-  const problem = isRemoved
+  const remains = await store.selectRemains(transaction, name)
+  throw new AppError('zone_exists', describeTaken(name, remains), { details: { zone: name } })
+}
+
+function describeTaken(name: string, remains: Awaited<ReturnType<typeof store.selectRemains>>): string {
+  if (remains === undefined) return `There is a zone ${name} already.`
+  return remains.hasConnections
     ? `The zone ${name} was removed, and its connections are still on record: choose another name.`
-    : `There is a zone ${name} already.`
-  throw new AppError('zone_exists', problem, { details: { zone: name } })
+    : `The zone ${name} was removed, and provider profiles still name it: save them anew, or choose another name.`
 }

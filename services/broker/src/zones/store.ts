@@ -42,20 +42,31 @@ export async function insertZones(transaction: Queryable, names: readonly string
   return rows.map(({ name }) => name)
 }
 
-/** Takes up the name of a removed zone of which nothing is left that a newcomer could see. */
+/**
+ * Takes up the name of a removed zone of which nothing is left that a newcomer could see: no connection, and no profile that
+ * was for it. One that was written since means the zone that is to come.
+ */
 export async function reviveZone(transaction: Queryable, name: string): Promise<boolean> {
   const rows = await transaction.query(sql`
     update zones z set removed_at = null, disconnect_requested_at = null, created_at = now()
      where z.name = ${name}::text and z.removed_at is not null
        and not exists (select from connections c where c.zone = z.name)
+       and not exists (select from provider_profiles p
+                        where p.deleted_at is null and z.name = any (p.zones) and p.updated_at <= z.removed_at)
     returning z.name`)
   return rows.length === 1
 }
 
-export async function isRemoved(database: Queryable, name: string): Promise<boolean> {
-  const rows = await database.query(sql`
-    select from zones where name = ${name}::text and removed_at is not null`)
-  return rows.length === 1
+/** Of a removed zone what keeps its name; undefined: it is not removed. */
+export async function selectRemains(
+  database: Queryable,
+  name: string,
+): Promise<{ readonly hasConnections: boolean } | undefined> {
+  const [row] = await database.query<{ hasConnections: boolean }>(sql`
+    select exists (select from connections c where c.zone = z.name) as "hasConnections"
+      from zones z
+     where z.name = ${name}::text and z.removed_at is not null`)
+  return row
 }
 
 export type StoredZone = {

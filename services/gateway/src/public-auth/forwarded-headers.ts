@@ -32,11 +32,14 @@ export function pickRequestHeaders(headers: IncomingHttpHeaders): Record<string,
   return picked
 }
 
-const ownCookie = /^\s*(?:__Host-)?nx-[A-Za-z0-9_-]*=/
+const ownCookie = /^(?:__Host-)?nx-[A-Za-z0-9_-]*=/
+
+/** RFC 6265 §4.2.1. Other blanks belong to the name: without them it would be one with a prefix that no browser has checked. */
+const separator = /;[ \t]*/
 
 function pickCookies(header: string | undefined): string {
-  const pairs = header?.split(';').filter((pair) => ownCookie.test(pair)) ?? []
-  return pairs.map((pair) => pair.trim()).join('; ')
+  const pairs = header?.split(separator).filter((pair) => ownCookie.test(pair)) ?? []
+  return pairs.join('; ')
 }
 
 /** RFC 9110 §7.6.1, and what each hop says for itself. */
