@@ -22,6 +22,7 @@ export {
   type PageTexts,
 } from './page-texts.ts'
 export { problemPage, renderPage, sendPage, type Brand, type ProblemPageOptions } from './pages.ts'
+export { rateLimited } from './rate-limited.ts'
 export {
   createRateLimiter,
   rateLimitKey,

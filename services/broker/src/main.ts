@@ -51,6 +51,8 @@ export async function startBroker(env: Environment, options: StartOptions = {}):
       // when they are answered does not decide when what is held for it is written down
       broker.refresher.stop()
       const closing = broker.app.close()
+      // it is awaited below, and told of there: a drain that fails first is to be told of as well
+      closing.catch(() => undefined)
       try {
         await broker.refresher.drain(patienceMs)
         await closing

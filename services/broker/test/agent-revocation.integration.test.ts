@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { startRedis } from '@nexus/testing'
 import { expect, onTestFinished } from 'vitest'
-import { createIdentities } from '../src/agents/identify-agent.ts'
+import { createIdentities } from '../src/agents/identities.ts'
 import { asAgent, findToken, openTeam } from './agents-scene.ts'
 import { startOwnCluster } from './cluster-scene.ts'
 import { eventually, openTestDatabase } from './database-tools.ts'

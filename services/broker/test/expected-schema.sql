@@ -112,8 +112,10 @@ CREATE INDEX connections_created ON public.connections USING btree (created_at, 
 CREATE INDEX connections_over ON public.connections USING btree (updated_at) WHERE (status = ANY (ARRAY['failed'::text, 'expired'::text, 'revoked'::text]));
 CREATE INDEX connections_pending ON public.connections USING btree (pending_until) WHERE (status = 'pending'::text);
 CREATE INDEX connections_provider ON public.connections USING btree (provider_id, created_at, id);
+CREATE INDEX connections_status ON public.connections USING btree (status, created_at, id);
 CREATE INDEX connections_workspace ON public.connections USING btree (workspace_id, created_at, id);
 CREATE INDEX connections_zone ON public.connections USING btree (zone, created_at, id);
+CREATE INDEX connections_zone_status ON public.connections USING btree (zone, status) INCLUDE (pending_until);
 
 create table encryption_keys (
   key_id bytea not null,

@@ -12,13 +12,16 @@ import { readGatewayConfig } from './config.ts'
 export async function startGateway(env: Readonly<Record<string, string | undefined>>): Promise<RunningService> {
   const config = readGatewayConfig(env)
   const logger = createLogger({ level: config.LOG_LEVEL, service: 'gateway' })
+  await using resources = new AsyncDisposableStack()
   const redis = createRedis(config.REDIS_URL.reveal(), logger)
+  resources.defer(async () => redis?.close())
   if (redis === undefined && config.NODE_ENV === 'production') {
     logger.warn('REDIS_URL is not set: limits are counted per process')
   }
   if (!config.REQUIRE_BEARER) logger.warn('REQUIRE_BEARER=false: agents are not asked who they are')
 
   const broker = createBrokerClient({ baseUrl: new URL(config.BROKER_BASE_URL), apiKey: config.BROKER_API_KEY })
+  resources.defer(() => broker.close())
   const states = createStateSigner({
     key: config.STATE_KEY.reveal(),
     ...(config.STATE_KEY_RETIRED === undefined ? {} : { retiredKey: config.STATE_KEY_RETIRED.reveal() }),
@@ -32,16 +35,8 @@ export async function startGateway(env: Readonly<Record<string, string | undefin
     redis,
     now: Date.now,
   })
-  const close = async () => {
-    await app.close()
-    await broker.close()
-    await redis?.close()
-  }
-  try {
-    const address = await app.listen({ port: config.PORT, host: config.HOST })
-    return { address, logger, graceSeconds: config.SHUTDOWN_GRACE_SECONDS, close }
-  } catch (error) {
-    await close()
-    throw error
-  }
+  resources.defer(() => app.close())
+  const address = await app.listen({ port: config.PORT, host: config.HOST })
+  const owned = resources.move()
+  return { address, logger, graceSeconds: config.SHUTDOWN_GRACE_SECONDS, close: () => owned.disposeAsync() }
 }

@@ -5,7 +5,7 @@ import { createLastUsed } from '../db/last-used.ts'
 import type { Database } from '../db/database.ts'
 import { startBackgroundLoop } from '../maintenance/background-loop.ts'
 import { type ChangeSignal, createChangeSignal } from './change-signal.ts'
-import { type Identities, createIdentities } from './identify-agent.ts'
+import { type Identities, createIdentities } from './identities.ts'
 import { touchTokens } from './identity-store.ts'
 
 export type AgentParts = {

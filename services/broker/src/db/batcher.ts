@@ -9,6 +9,9 @@ export type BatcherOptions<Item> = {
   readonly chargeTo: (item: Item) => string
 }
 
+const tooMany = (): AppError =>
+  new AppError('unavailable', 'Too many requests are waiting; try again shortly.', { retryAfterSeconds: 1 })
+
 type Waiting<Item, Result> = {
   readonly item: Item
   readonly resolve: (result: Result) => void
@@ -65,7 +68,7 @@ export function createBatcher<Item, Result>(
   return (item) => {
     const mine = queuedBy.get(options.chargeTo(item)) ?? 0
     if (queue.length >= options.maxQueued || mine >= options.maxQueued / 4) {
-      throw new AppError('unavailable', 'Too many requests are waiting; try again shortly.', { retryAfterSeconds: 1 })
+      return Promise.reject(tooMany())
     }
     return new Promise<Result>((resolve, reject) => {
       queue.push({ item, resolve, reject })

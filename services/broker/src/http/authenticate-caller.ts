@@ -8,7 +8,7 @@ import { z } from 'zod'
 import type { Origin } from '../audit/audit-event.ts'
 import type { Denial, RecordDenial } from '../audit/record-denial.ts'
 import { type Agent, anonymousAgent, assertMaySomewhere, operatorAgent } from '../agents/agent.ts'
-import type { Identities } from '../agents/identify-agent.ts'
+import type { Identities } from '../agents/identities.ts'
 import type { Access } from './access.ts'
 import { identifyAgent, readZoneHeader, tellIdentity } from './identify-caller.ts'
 

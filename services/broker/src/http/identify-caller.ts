@@ -1,7 +1,7 @@
 import { AppError, invalidField } from '@nexus/service'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type Agent, anonymousAgent, sees } from '../agents/agent.ts'
-import type { Identities } from '../agents/identify-agent.ts'
+import type { Identities } from '../agents/identities.ts'
 
 const zonePattern = /^[a-z0-9-]{1,64}$/
 

@@ -18,7 +18,15 @@ export function createNoticeMetrics({ registry }: Metrics, database: Queryable):
   })
   // a scrape never fails of a database that is away: what is not known is not a number
   const unknown: store.WaitingNotices = { waiting: Number.NaN, oldest_age_seconds: Number.NaN }
-  const measure = (): Promise<store.WaitingNotices> => store.measureWaiting(database).catch(() => unknown)
+  let measuring: Promise<store.WaitingNotices> | undefined
+  // both gauges of one scrape ask at the same time
+  const measure = (): Promise<store.WaitingNotices> => {
+    measuring ??= store
+      .measureWaiting(database)
+      .catch(() => unknown)
+      .finally(() => (measuring = undefined))
+    return measuring
+  }
   new Gauge({
     name: 'nexus_notices_waiting',
     help: 'Notices in the outbox, those whose next attempt lies ahead included',

@@ -1,5 +1,5 @@
 import { equalInConstantTime } from '@nexus/crypto'
-import { AppError, type RateLimiter } from '@nexus/service'
+import { type RateLimiter, rateLimited } from '@nexus/service'
 import type { Origin } from '../audit/audit-event.ts'
 import { recordEvent } from '../audit/record-event.ts'
 import type { Database } from '../db/database.ts'
@@ -45,7 +45,5 @@ export async function compareClientSecret(
 async function assertFewComparisons(limiter: RateLimiter, id: string): Promise<void> {
   const outcome = await limiter.check(id)
   if (outcome.allowed) return
-  throw new AppError('rate_limited', 'The secret of this profile was compared too often; try again shortly.', {
-    retryAfterSeconds: outcome.retryAfterSeconds,
-  })
+  throw rateLimited('The secret of this profile was compared too often; try again shortly.', outcome.retryAfterSeconds)
 }

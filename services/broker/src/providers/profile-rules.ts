@@ -57,7 +57,7 @@ function assertEndpoints(provider: OAuthProvider): void {
   } else {
     if (provider.authUrl === undefined) refuseProfile('auth_url', 'is needed where discovery is off')
     if (provider.tokenUrl === undefined) refuseProfile('token_url', 'is needed where discovery is off')
-    if (asksForIdToken(provider) && (provider.issuer === undefined || provider.jwksUri === undefined)) {
+    if (listsOpenid(provider) && (provider.issuer === undefined || provider.jwksUri === undefined)) {
       refuseProfile('issuer', 'the scope openid with static endpoints needs issuer and jwks_uri, to verify ID tokens')
     }
   }
@@ -83,7 +83,7 @@ function assertClientAuthentication(provider: OAuthProvider): void {
 function assertPkce(provider: OAuthProvider): void {
   if (provider.pkce === 'required') return
   if (!provider.hasClientSecret) refuseProfile('pkce', 'can be disabled only for a client with a client_secret')
-  if (!asksForIdToken(provider) && !provider.distinctRedirectUri) {
+  if (!listsOpenid(provider) && !provider.distinctRedirectUri) {
     refuseProfile('pkce', 'can be disabled only with the scope openid or with distinct_redirect_uri')
   }
   if (provider.params.skipScopeOnAuth && !provider.distinctRedirectUri) {
@@ -110,6 +110,6 @@ function assertKeptFields({ keepTokenFields, keepCallbackParams }: OAuthProvider
   }
 }
 
-export function asksForIdToken(provider: Pick<OAuthProvider, 'scopes'>): boolean {
+export function listsOpenid(provider: Pick<OAuthProvider, 'scopes'>): boolean {
   return provider.scopes.includes('openid')
 }

@@ -1,5 +1,10 @@
-import { createRateLimiter, rateLimitKey, type RateLimiterOptions, type RateLimitOutcome } from '@nexus/service'
-import { rateLimited } from '../http/rate-limited.ts'
+import {
+  createRateLimiter,
+  rateLimited,
+  rateLimitKey,
+  type RateLimiterOptions,
+  type RateLimitOutcome,
+} from '@nexus/service'
 import type { AgentIdentity } from './agent-identity.ts'
 
 /** Requests a minute; 0 is no limit. */

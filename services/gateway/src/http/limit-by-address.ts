@@ -1,6 +1,5 @@
-import { rateLimitKey, type RateLimiter } from '@nexus/service'
+import { rateLimited, rateLimitKey, type RateLimiter } from '@nexus/service'
 import type { FastifyRequest } from 'fastify'
-import { rateLimited } from './rate-limited.ts'
 
 export type LimitRequest = (request: FastifyRequest) => Promise<void>
 

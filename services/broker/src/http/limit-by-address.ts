@@ -1,4 +1,4 @@
-import { AppError, type RateLimiter, rateLimitKey } from '@nexus/service'
+import { type RateLimiter, rateLimited, rateLimitKey } from '@nexus/service'
 import type { FastifyRequest } from 'fastify'
 
 /** Keeps one address from crowding out the others on the routes that anybody may call (C6). */
@@ -6,8 +6,6 @@ export function limitByAddress(limiter: RateLimiter): (request: FastifyRequest) 
   return async (request) => {
     const outcome = await limiter.check(rateLimitKey(request.origin.address ?? ''))
     if (outcome.allowed) return
-    throw new AppError('rate_limited', 'Too many requests from this address; try again shortly.', {
-      retryAfterSeconds: outcome.retryAfterSeconds,
-    })
+    throw rateLimited('Too many requests from this address; try again shortly.', outcome.retryAfterSeconds)
   }
 }
