@@ -46,5 +46,5 @@ function readValue(field: CredentialField, sent: string, { keepsSpaces }: Blanks
   }
   const trimmed = sent.trim()
   if (trimmed === '') return undefined
-  return /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i.test(trimmed) ? Number(trimmed) : trimmed
+  return /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$/i.test(trimmed) ? Number(trimmed) : trimmed
 }
