@@ -65,6 +65,12 @@ test.each(['__proto__', 'constructor', 'other', 'x'.repeat(64)])(
   },
 )
 
+test('[C6] of ever so many names that the form does not have some are told', () => {
+  const { faults } = read(Object.fromEntries(Array.from({ length: 10_000 }, (_, index) => [`x${index}`, ''])))
+  expect(faults.length).toBeGreaterThan(50)
+  expect(faults.length).toBeLessThan(1_000)
+})
+
 test('names outside credentials are faults too, and long ones are cut', () => {
   const { faults } = readCredentialForm(
     fields,
