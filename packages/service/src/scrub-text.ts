@@ -22,7 +22,8 @@ const rules: readonly Rule[] = [
   // an agent token keeps its public part, by which people find it
   [/\b(sk-[a-z0-9-]{0,8}_[a-z0-9-]{0,8}_[0-9a-f]{8}_)[A-Za-z0-9_-]{43}/g, `$1${redacted}`],
   [/(?<![\w-])eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*){1,3}/g, redacted],
-  [/(\b[a-z][a-z0-9+.-]{0,20}:\/\/[^\s/:@"\\]*:)[^\s@"\\]+@/gi, `$1${redacted}@`],
+  // no further than to where the next one would begin: in a text full of beginnings each would else look for its end in all of it
+  [/((?<=[a-z0-9+.-]):\/\/[^\s/:@"\\]*:)(?:(?!:\/\/)[^\s@"\\])+@/gi, `$1${redacted}@`],
 ]
 
 /** Second line of defence for texts nobody of us wrote; what has a name is redacted by its name (`redactFields`). */

@@ -138,3 +138,19 @@ test('[C5] what is malformed never reaches the Broker', async () => {
   }
   expect(broker.requests).toEqual([])
 })
+
+test('[C6] nobody holds up the others by permissions, least of all with a token that is none', async () => {
+  await using broker = await startScriptedBroker()
+  await using gateway = await startGateway(broker)
+  // as many different characters as there are: whoever looks for one that stands twice compares them all
+  const permissions = String.fromCharCode(...Array.from({ length: 0xa000 }, (_, index) => 0x3100 + index))
+  const started = performance.now()
+  const answer = await send(gateway, {
+    method: 'PUT',
+    target: `${tokens}/${keyId}/zones/ops`,
+    headers: { ...bearing(makeAgentToken()), 'content-type': 'application/json' },
+    body: JSON.stringify({ permissions }),
+  })
+  expect(answer.status).toBe(400)
+  expect(performance.now() - started).toBeLessThan(1_000)
+})

@@ -38,6 +38,18 @@ test('what is no number or no option stays as it came, for the schema to refuse'
   expect(read({ choice: 'three' }).values).toMatchObject({ choice: 'three' })
 })
 
+test('[C6] what only begins like a number takes no time to speak of, as long as a form may be', () => {
+  for (const count of [
+    `${'1'.repeat(65_000)}x`,
+    `${'1'.repeat(32_000)}.${'1'.repeat(32_000)}x`,
+    `.${'1'.repeat(65_000)}x`,
+  ]) {
+    const started = performance.now()
+    expect(read({ count }).values).toMatchObject({ count })
+    expect(performance.now() - started).toBeLessThan(500)
+  }
+})
+
 test('blanks around what was pasted are dropped, save in a password that may have them', () => {
   expect(read({ text: ' a ', secret: ' b\n' }).values).toMatchObject({ text: 'a', secret: 'b' })
   expect(read({ text: ' a ', secret: ' b ' }, 'secret').values).toMatchObject({ text: 'a', secret: ' b ' })
@@ -52,6 +64,12 @@ test.each(['__proto__', 'constructor', 'other', 'x'.repeat(64)])(
     expect(Object.getPrototypeOf(values)).toBe(Object.prototype)
   },
 )
+
+test('[C6] of ever so many names that the form does not have some are told', () => {
+  const { faults } = read(Object.fromEntries(Array.from({ length: 10_000 }, (_, index) => [`x${index}`, ''])))
+  expect(faults.length).toBeGreaterThan(50)
+  expect(faults.length).toBeLessThan(1_000)
+})
 
 test('names outside credentials are faults too, and long ones are cut', () => {
   const { faults } = readCredentialForm(

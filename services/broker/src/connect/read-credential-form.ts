@@ -1,6 +1,6 @@
 import type { CredentialValue } from '@nexus/contracts'
 import type { Parameters } from '@nexus/service'
-import type { CredentialFault, CredentialField } from '../providers/credential-schema.ts'
+import { type CredentialFault, type CredentialField, mostFaults } from '../providers/credential-schema.ts'
 import { inputName } from './field-view.ts'
 
 /** The name of the field whose blanks are kept; undefined: there is none. */
@@ -22,6 +22,7 @@ export function readCredentialForm(fields: readonly CredentialField[], form: Par
   const known = new Set(['state', ...fields.map(inputName)])
   const faults = Object.keys(form)
     .filter((name) => !known.has(name))
+    .slice(0, mostFaults)
     .map((name) => ({ field: innerName(name), rule: 'additionalProperties' }))
   const entries = fields.flatMap((field) => {
     const value = readValue(field, form[inputName(field)] ?? '', options)
@@ -46,5 +47,5 @@ function readValue(field: CredentialField, sent: string, { keepsSpaces }: Blanks
   }
   const trimmed = sent.trim()
   if (trimmed === '') return undefined
-  return /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i.test(trimmed) ? Number(trimmed) : trimmed
+  return /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$/i.test(trimmed) ? Number(trimmed) : trimmed
 }

@@ -78,6 +78,19 @@ test('a field that is left empty is left out, whichever way it came', () => {
   }
 })
 
+test.each([0, 'two\nlines'])(
+  '[C6] ever so many fields that nobody asked for, with %j in them, take no time to speak of',
+  (value) => {
+    const typed = Object.fromEntries(Array.from({ length: 10_000 }, (_, index) => [`x${index}`, value]))
+    check({}, { api_key: 'a' })
+    const started = performance.now()
+    const checked = check({}, typed)
+    expect(performance.now() - started).toBeLessThan(500)
+    expect(checked).toMatchObject({ kind: 'faulty', faults: { length: expect.any(Number) } })
+    expect(checked.kind === 'faulty' && checked.faults.length).toBeLessThan(1_000)
+  },
+)
+
 test('a choice is taken as it is written, blanks and all, and one that is none says so once', () => {
   const region = { type: 'string', oneOf: [{ const: ' eu', title: 'Europe' }, { const: 'us' }] }
   expect(check({ region }, { api_key: 'k', region: ' eu' }).kind).toBe('valid')

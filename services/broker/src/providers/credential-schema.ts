@@ -26,6 +26,9 @@ export type CompileOutcome =
 
 const keptSchemas = 200
 
+/** Of one form: far more than all its fields can have. The rest is of names that it does not have, as many as fit into a body. */
+export const mostFaults = 200
+
 const compiled = createBoundedMap<CompiledCredentialSchema>(keptSchemas)
 
 const ajvOptions = {
@@ -122,7 +125,7 @@ function checkValues(
   const errors = before.some(({ rule }) => rule === 'maxLength') || validate(values) ? [] : (validate.errors ?? [])
   // of each choice that it is not; `oneOf` says so of all
   const faults = errors.filter(({ keyword }) => keyword !== 'const')
-  const all = [...before, ...faults.map(toFault)].filter(isFirstOfItsKind)
+  const all = [...before, ...faults.map(toFault)].slice(0, mostFaults).filter(isFirstOfItsKind)
   const order = (fault: CredentialFault) => fields.findIndex(({ name }) => name === fault.field)
   return all.toSorted((a, b) => order(a) - order(b))
 }
