@@ -56,12 +56,16 @@ export type GatewayDeps = {
   readonly now: () => number
 }
 
+/** Bytes. Bodies are read and checked before the Broker has judged a token: nothing that is sent here needs more. */
+const longestBody = 65_536
+
 /** The Gateway from outside to inside: what every request meets, then every route there is. */
 export async function buildApp(deps: GatewayDeps): Promise<ZodApp> {
   const { config, broker, logger, metrics, verifyState, now } = deps
   const app = createServer({
     logger,
     metrics,
+    bodyLimit: longestBody,
     connections: { isShared: (address) => config.TRUSTED_PROXIES.contains(address) },
   })
   await registerOpenApi(app, openApiInfo)
@@ -112,6 +116,10 @@ function installAgents(app: ZodApp, { config, logger, metrics, redis, now }: Gat
   }
   const limits = createAgentLimits(tiers, { redis: redis?.client, now })
   const admission = { requireBearer: config.REQUIRE_BEARER, limits, known, now: monotonicMs }
+  // before the answer goes out: whoever has it finds it counted
+  app.addHook('onSend', async ({ callingAgent }, { statusCode }) => {
+    if (statusCode >= 400 && statusCode <= 499 && statusCode !== 429) callingAgent?.onRefusedHere()
+  })
   return (request: FastifyRequest) => admitAgent(admission, request)
 }
 

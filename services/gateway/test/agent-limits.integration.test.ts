@@ -149,6 +149,20 @@ test('[C3] whoever is not a trusted proxy cannot choose the address that is coun
   expect(statuses).toEqual([401, 401, 401, 429])
 })
 
+test('[C6] a malformed request with a made-up token counts by its address, and one with a good token by that', async () => {
+  await using scene = await startScene()
+  const { gateway, broker } = scene
+  const askBadly = async (token: string) =>
+    (await send(gateway, { target: '/v1/token/not-an-id', headers: { ...bearing(token), 'x-forwarded-for': here } }))
+      .status
+  const token = scene.mint()
+  expect(await ask(gateway, bearing(token), elsewhere)).toBe(200)
+  expect(broker.requests).toHaveLength(1)
+  for (const status of [400, 400, 400, 429]) expect(await askBadly(token)).toBe(status)
+  for (const status of [400, 400, 400, 429]) expect(await askBadly(makeAgentToken())).toBe(status)
+  expect(broker.requests, 'nobody was asked').toHaveLength(1)
+})
+
 test('0 switches a limit off, each for itself', async () => {
   await using scene = await startScene({ NEXUS_RATE_LIMIT_AUTHENTICATED: '0' })
   const token = scene.mint()

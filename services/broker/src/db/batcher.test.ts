@@ -52,7 +52,7 @@ test('one caller cannot fill more than a quarter of the queue, and its places co
   const running = batcher(1)
   await turn()
   const waiting = [batcher(2), batcher(3)]
-  expect(() => batcher(4)).toThrow('Too many requests are waiting')
+  await expect(batcher(4)).rejects.toThrow('Too many requests are waiting')
   waiting.push(batcher(100))
   finish[0]!()
   await running

@@ -22,6 +22,8 @@ export type RequestAgent = CallingAgent & {
   readonly tokenHash: string | undefined
   /** What is known of it by now. */
   readonly identity: () => AgentIdentity | undefined
+  /** For a request that was found wanting: if the Broker never heard of it, its token may be a made-up one. */
+  readonly onRefusedHere: () => void
 }
 
 export type AdmissionDeps = {
@@ -72,6 +74,7 @@ const nobody: RequestAgent = {
   identity: () => undefined,
   onTaken: () => undefined,
   onRefused: () => undefined,
+  onRefusedHere: () => undefined,
 }
 
 type Presented = { readonly token: string; readonly zone: string | undefined; readonly address: string }
@@ -81,12 +84,14 @@ function presentToken({ known, limits, now }: AdmissionDeps, { token, zone, addr
   const tokenHash = sha256(token).toString('hex')
   const presentedAt = now()
   let identity = known.find(tokenHash)
+  let isJudged = identity !== undefined
   return {
     token: new Secret(token),
     tokenHash,
     zone,
     identity: () => identity,
     onTaken(header) {
+      isJudged = true
       const taken = readIdentity(header)
       if (taken === undefined) return
       if (identity === undefined) limits.noteAgent(taken)
@@ -94,8 +99,12 @@ function presentToken({ known, limits, now }: AdmissionDeps, { token, zone, addr
       known.remember(tokenHash, taken, presentedAt)
     },
     onRefused() {
+      isJudged = true
       known.forget(tokenHash)
       limits.noteAddress(address)
+    },
+    onRefusedHere() {
+      if (!isJudged) limits.noteAddress(address)
     },
   }
 }
