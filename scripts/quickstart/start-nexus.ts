@@ -18,6 +18,8 @@ import type { Progress } from './progress.ts'
 
 export type RunningNexus = {
   readonly facts: Facts
+  /** Where the demo provider is. */
+  readonly demoProvider: string
   readonly activeConnection: string | undefined
   /** Rejects when a part ends by itself. */
   readonly failed: Promise<never>
@@ -61,7 +63,7 @@ export const startNexus = async (stage: Stage): Promise<RunningNexus> => {
   const urls = { brokerUrl: urlOf(ports.broker), gatewayUrl: urlOf(ports.gateway) }
   const token = await progress.step('tokens', () => prepareTokens({ ...urls, keys, dataDir }))
   const connected = await connectDemo({ ...urls, keys, demo, token }, progress)
-  return { ...connected, failed: Promise.race([broker.failed, gateway.failed]) }
+  return { ...connected, demoProvider: demo.issuer, failed: Promise.race([broker.failed, gateway.failed]) }
 }
 
 const startDatabase = async ({ options, progress, parts }: Stage, ports: Ports): Promise<string> => {

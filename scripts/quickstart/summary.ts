@@ -4,6 +4,8 @@ import type { Facts } from './demo-connection.ts'
 
 export type SummaryOptions = {
   readonly facts: Facts
+  /** Where the demo provider is. */
+  readonly demoProvider: string
   /** A connection made in an earlier run. */
   readonly activeConnection: string | undefined
   readonly dataDir: string
@@ -12,7 +14,7 @@ export type SummaryOptions = {
 }
 
 /** What a newcomer reads when everything runs. Coloured only if stdout is a terminal. */
-export const describeNexus = ({ facts, activeConnection, dataDir, took }: SummaryOptions): string => {
+export const describeNexus = ({ facts, demoProvider, activeConnection, dataDir, took }: SummaryOptions): string => {
   const { gateway, broker, connect_url: link, connection_id: id, token_url: tokenUrl, agent_token: token } = facts
   const below = relative(process.cwd(), dataDir)
   const folder = below.startsWith('..') ? dataDir : below
@@ -43,7 +45,7 @@ export const describeNexus = ({ facts, activeConnection, dataDir, took }: Summar
     ...earlier,
     '',
     dim(
-      `Broker ${broker} (internal) · keys ${folder}/keys.env · agent token ${folder}/agent-token · logs ${folder}/logs`,
+      `Broker ${broker} (internal) · demo provider ${demoProvider} · keys ${folder}/keys.env · agent token ${folder}/agent-token · logs ${folder}/logs`,
     ),
     dim(`nexus hub: npm run nexus -- hub --remote ${gateway} --admin-token "$(cat ${folder}/admin-token)" status`),
     dim(`Ctrl-C stops it all; the data stays in ${folder} for the next start.`),

@@ -12,6 +12,8 @@ export type JsonApiOptions = {
   readonly headers: Readonly<Record<string, string>>
   readonly fetch: typeof globalThis.fetch
   readonly signal: AbortSignal
+  /** What a refusal means here, by its code, where the service's own words would mislead. */
+  readonly refusals?: Readonly<Record<string, string | undefined>>
 }
 
 type Sent = {
@@ -92,6 +94,8 @@ function toError(options: JsonApiOptions, status: number, body: unknown): CliErr
   const { data } = refusal.safeParse(body)
   if (data === undefined)
     return new CliError(`${hostOf(options)} answered ${status}, and not as ${options.name} of Nexus does`)
+  const meaning = options.refusals?.[data.code]
+  if (meaning !== undefined) return new CliError(meaning)
   const named = data.request_id === undefined ? '' : ` (request ${data.request_id})`
   return new ApiError(data.code, printable(`${data.message}${status >= 500 ? named : ''}`), status)
 }

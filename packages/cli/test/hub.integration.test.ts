@@ -89,6 +89,8 @@ for (const where of ['local', 'remote'] as const) {
     expect(await said('show', '--name', name)).toBe(`zone\tpermissions\n${zone('a')}\trw\n${zone('b')}\trw\n`)
     expect(await said('add', '--name', name, '--zone', 'root:r')).toBe(`added: ${name} → root (r)\n`)
     expect(await said('add', '--name', name, '--zone', 'root', '--perms', 'r')).toBe(`no change: ${name} → root (r)\n`)
+    // not a way to take w alone
+    expect((await change('remove', '--name', name, '--zone', `${zone('a')}:w`)).exitCode).toBe(2)
     expect(await said('remove', '--name', name, '--zone', zone('a'))).toBe(`removed: ${name} → ${zone('a')}\n`)
     expect(await said('remove', '--name', name, '--zone', zone('a'))).toBe(`no change: ${name} → ${zone('a')}\n`)
     expect(await said('remove', '--name', name, '--zone', 'root')).toBe(`removed: ${name} → root\n`)

@@ -72,6 +72,6 @@ function assertMayComeYet({ status, statusReason }: CheckedConnection): void {
 function timedOut(timeoutMs: number, lastSeen: CheckedConnection | undefined): NexusError {
   const status = lastSeen?.status
   const seen = status === undefined ? 'Nexus did not say how far it is' : `it is ${status}`
-  const message = `the connection did not become active within ${timeoutMs} ms: ${seen}`
+  const message = `the connection did not become active within ${timeoutMs < 1000 ? `${timeoutMs} ms` : `${timeoutMs / 1000} s`}: ${seen}`
   return new NexusError('timeout', message, { details: { status } })
 }

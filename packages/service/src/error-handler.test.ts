@@ -229,7 +229,7 @@ test('an error is answered although the route declares another schema for that s
 
 test.each([
   ['link_expired', 410, 'This link has expired'],
-  ['already_completed', 409, 'This step is already done'],
+  ['already_completed', 409, 'This link was already used'],
   ['invalid_state', 400, 'This link does not work'],
   ['provider_rejected', 502, 'The other service could not complete the sign-in'],
   ['unavailable', 503, 'This did not work just now'],

@@ -117,6 +117,7 @@ h1 {
   margin-block: 0 0.75rem;
   font-size: 1.5rem;
   line-height: 1.25;
+  text-wrap: balance;
 }
 h2 {
   margin-block: 0 0.25rem;

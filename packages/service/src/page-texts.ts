@@ -11,6 +11,7 @@ export type PageKind =
   | 'declined'
   | 'other-account'
   | 'provider-problem'
+  | 'sign-in-failed'
   | 'try-again-later'
   | 'completed'
 
@@ -143,8 +144,8 @@ export const englishTexts: PageTexts = {
     },
     'already-completed': {
       title: 'Already completed',
-      heading: 'This step is already done',
-      happened: 'This link has already been used, and each one works once.',
+      heading: 'This link was already used',
+      happened: 'Each link works once, whatever came of it.',
       next: 'You can close this window. If your account is not connected, go back to the app and start over.',
     },
     'not-allowed': {
@@ -171,6 +172,12 @@ export const englishTexts: PageTexts = {
       happened: 'The service you wanted to connect did not answer as expected. Nothing was connected.',
       next: 'Wait a moment and open your connect link again. If it keeps failing, tell the people who run the app.',
     },
+    'sign-in-failed': {
+      title: 'Sign-in problem',
+      heading: 'The other service could not complete the sign-in',
+      happened: 'The service you wanted to connect did not answer as expected. Nothing was connected.',
+      next: 'Go back to the app and start over. If it keeps failing, tell the people who run the app.',
+    },
     'try-again-later': {
       title: 'Try again later',
       heading: 'This did not work just now',
@@ -196,7 +203,7 @@ export const englishTexts: PageTexts = {
     signInNext: (provider) => words`Next you sign in at ${provider} and decide there.`,
     continueTo: (provider) => words`Continue to ${provider}`,
     returnsTo: (host) => words`You will return to ${host}.`,
-    returnsNowhere: 'Afterwards you can close this page.',
+    returnsNowhere: 'When this is done, go back to the app.',
     notYou: 'If you did not start this, close this page.',
     openAgain: 'Open the link again',
     // OpenID Connect Core §3.1.2.1, §5.4, §11

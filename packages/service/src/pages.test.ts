@@ -20,6 +20,7 @@ const kinds: readonly PageKind[] = [
   'declined',
   'other-account',
   'provider-problem',
+  'sign-in-failed',
   'try-again-later',
   'completed',
 ]

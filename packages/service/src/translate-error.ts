@@ -25,7 +25,9 @@ function sayNothing(error: AppError): AppError {
 const frameworkErrors: Readonly<Record<string, (cause: unknown) => AppError>> = {
   FST_ERR_CTP_BODY_TOO_LARGE: (cause) => new AppError('body_too_large', 'The request body is too large', { cause }),
   FST_ERR_CTP_INVALID_MEDIA_TYPE: (cause) =>
-    new AppError('unsupported_media_type', 'This Content-Type is not supported here', { cause }),
+    new AppError('unsupported_media_type', 'This Content-Type is not supported here; JSON is application/json', {
+      cause,
+    }),
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: (cause) => invalid('The body is not as long as Content-Length says', cause),
   FST_ERR_CTP_EMPTY_JSON_BODY: (cause) => invalid('The body is empty; a JSON document is expected', cause),
   FST_ERR_CTP_INVALID_JSON_BODY: (cause) => invalid('The body is not valid JSON', cause),

@@ -23,12 +23,22 @@ export function readValidationError(error: unknown): AppError | undefined {
   const whole = partNames[error.validationContext ?? 'body'] ?? 'body'
   const faults = error.validation
     .flatMap((issue) => describeIssue(toIssue(issue)))
-    .map(({ field, problem }) => ({ field: field === '' ? whole : field, problem }))
+    .map(({ field, problem }) => (field === '' ? nameWhole(whole, problem) : { field, problem: sayMissing(problem) }))
     .slice(0, reportedFaults)
     .map(({ field, problem }) => ({ field: cut(field), problem: cut(problem) }))
   const first = faults[0]
   const message = first === undefined ? 'The request is not valid' : `${first.field}: ${first.problem}`
   return new AppError('invalid_request', message, { details: { fields: faults } })
+}
+
+function nameWhole(whole: string, problem: string): FieldFault {
+  const isAbsent = whole === 'body' && /received (?:null|undefined)$/.test(problem)
+  return { field: whole, problem: isAbsent ? 'is missing: send JSON, {} at least, as application/json' : problem }
+}
+
+/** The validator tells of a missing field as of one with a value of another kind. */
+function sayMissing(problem: string): string {
+  return problem.endsWith('received undefined') ? 'is missing' : problem
 }
 
 type Issue = {

@@ -87,11 +87,18 @@ async function waitForDatabase(database: Database, logger: Logger): Promise<void
       const isAway = isAppError(error) && error.code === 'unavailable'
       if (!isAway) throw error
       if (performance.now() > deadline)
-        throw new Error('the database cannot be reached; is DATABASE_URL right?', { cause: error })
+        throw new Error(`the database cannot be reached${reasonOf(error.cause)}; is DATABASE_URL right?`, {
+          cause: error,
+        })
       logger.warn({ err: error }, 'waiting for the database')
       await delay(1_000)
     }
   }
+}
+
+/** `ECONNREFUSED` and `ENOTFOUND` are mended in different places. */
+function reasonOf(cause: unknown): string {
+  return cause instanceof Error && 'code' in cause ? ` (${String(cause.code)})` : ''
 }
 
 /** Development migrates by itself; production changes its schema only when told to. */

@@ -70,6 +70,9 @@ test('[H7] without a return_url the person reads what happened', async ({ broker
     const arrival = await arrive(await travel(broker, provider, { return_url: undefined }))
     expect(arrival).toMatchObject({ status: 200, location: undefined })
     expect(arrival.text).toContain(heading)
+    // the link is used up: to open it again would not help
+    expect(arrival.text).toContain('start over')
+    expect(arrival.text).not.toContain('open your connect link again')
   }
 })
 

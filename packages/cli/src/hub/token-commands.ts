@@ -60,7 +60,7 @@ function registerCreate(token: Command, context: Context): void {
     'nexus hub token create --name admin --admin',
     'nexus hub token create --name ci-bot --zones eng:rw,ops:r --expires 90d',
     "nexus hub token create --name reporter --zones-glob 'team-*' --owner reports@example.com",
-    'nexus hub token create --name app-server --zone shop:rwc --json | jq -r .token',
+    'nexus hub token create --name app-server --zone shop:c --json | jq -r .token',
   ])
 }
 

@@ -69,6 +69,9 @@ function registerRemove(zones: Command, context: Context): void {
     .requiredOption('--zone <zone>', 'the zone')
     .option('--json', 'print the zones that it has then as JSON')
     .action(async (options: Named & { readonly zone: string }, command: Command) => {
+      // `--zone eng:r` would take all of eng away, and not r
+      if (options.zone.includes(':'))
+        throw new UsageError('a zone is removed as a whole: name it without permissions; zones add sets other ones')
       const { zone } = parseGrant(options.zone)
       await withHub(context, command, async ({ hub }) => {
         const token = await findToken(hub, options.name)

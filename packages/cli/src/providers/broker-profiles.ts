@@ -27,11 +27,14 @@ export type BrokerProfiles = {
 
 const settings = z.object({ BROKER_BASE_URL: httpUrl(), ADMIN_API_KEY: text() })
 
+/** The Broker takes whoever shows `API_KEY` for a Gateway, and asks for the agent it speaks for. */
+const refusals = { missing_bearer_token: "ADMIN_API_KEY holds the Broker's API_KEY: profiles take its ADMIN_API_KEY" }
+
 /** By `BROKER_BASE_URL` and `ADMIN_API_KEY`. @throws ConfigError */
 export function openBrokerProfiles({ env, fetch, signal }: CliIo): BrokerProfiles {
   const { BROKER_BASE_URL: baseUrl, ADMIN_API_KEY: key } = readConfig(settings, env)
   const headers = { 'x-api-key': key }
-  const { send } = createJsonApi({ baseUrl, name: 'the Broker', headers, fetch, signal })
+  const { send } = createJsonApi({ baseUrl, name: 'the Broker', headers, fetch, signal, refusals })
   return {
     list: () => send('GET', '/providers', providerList),
     get: (id) => send('GET', `/providers/${id}`, providerProfile),

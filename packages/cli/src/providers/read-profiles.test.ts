@@ -39,7 +39,14 @@ test.each([
     one('    client_secret: ${NO_SUCH}\n'),
     /p\.yaml:4:20: the variable NO_SUCH is not set$/,
   ],
-  ['a field that there is none of', one('    secret: canary\n'), /p\.yaml:2:5: profile: .*secret/],
+  ['a field that there is none of', one('    secret: canary\n'), /p\.yaml:4:13: secret: there is no such field$/],
+  [
+    'a variable without braces',
+    one('    client_secret: $CANARY_NAME\n'),
+    /p\.yaml:4:20: client_secret: write \$\{NAME\}/,
+  ],
+  ['a colon in a value', one('    description: a: canary\n'), /p\.yaml:4:\d+: this is no YAML \(a colon .* quotes\)/],
+  ['a tab', 'providers:\n\t- name: canary\n', /p\.yaml:2:1: this is no YAML \(a tab: indent with spaces\)/],
   ['a value of another kind', one('    scopes: canary\n'), /p\.yaml:4:13: scopes: /],
   [
     'a name twice',

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { type ProviderProfileInput, providerProfileInput } from '@nexus/contracts'
 import { type Document, type ErrorCode, LineCounter, isMap, isNode, isSeq, parseDocument, visit } from 'yaml'
+import type { z } from 'zod'
 import { CliError } from '../errors.ts'
 import type { Environment } from '../io.ts'
 import { expandVariables } from './expand-variables.ts'
@@ -28,9 +29,18 @@ export async function readProfiles(path: string, env: Environment): Promise<read
   return toProfiles(source)
 }
 
+const usualFaults: Partial<Record<ErrorCode, string>> = {
+  BLOCK_AS_IMPLICIT_KEY: 'a colon inside a value? Put the value in quotes',
+  MISSING_CHAR:
+    'a quote or bracket that is not closed, a colon that is missing, or a line that is not as far in as its neighbours',
+  BAD_INDENT: 'a line that is not as far in as its neighbours',
+  TAB_AS_INDENT: 'a tab: indent with spaces',
+  MULTIPLE_DOCS: 'a line --- begins a second document: one file has one',
+}
+
 function describeFault(code: ErrorCode): string {
   if (code === 'DUPLICATE_KEY') return 'this field is there already'
-  return `this is no YAML (${code.toLowerCase().replaceAll('_', ' ')})`
+  return `this is no YAML (${usualFaults[code] ?? code.toLowerCase().replaceAll('_', ' ')})`
 }
 
 /** `npm run` goes to the folder of its package first, and says where it was called. */
@@ -76,18 +86,28 @@ function toProfiles(source: Source): readonly WantedProfile[] {
   const faults: string[] = []
   const profiles = list.items.flatMap((item, at): WantedProfile[] => {
     const parsed = providerProfileInput.safeParse(toValue(source, item))
-    if (parsed.success) return [{ input: parsed.data, place: placeOf(source, ['providers', at]) }]
-    for (const issue of parsed.error.issues) {
-      const inside = issue.path.map((part) => (typeof part === 'number' ? part : String(part)))
-      faults.push(
-        `${placeOf(source, ['providers', at, ...inside])}: ${inside.join('.') || 'profile'}: ${issue.message}`,
-      )
+    if (parsed.success) {
+      // a shell would have taken its value; nobody sees in the plan that this is the secret itself
+      if (/^\$[A-Za-z_]\w*$/.test(parsed.data.client_secret ?? ''))
+        faults.push(
+          `${placeOf(source, ['providers', at, 'client_secret'])}: client_secret: write \${NAME}, with braces`,
+        )
+      return [{ input: parsed.data, place: placeOf(source, ['providers', at]) }]
+    }
+    for (const { path: inside, problem } of parsed.error.issues.flatMap(describeIssue)) {
+      faults.push(`${placeOf(source, ['providers', at, ...inside])}: ${inside.join('.') || 'profile'}: ${problem}`)
     }
     return []
   })
   refuse(faults)
   refuse(findRepeated(profiles))
   return profiles
+}
+
+function describeIssue(issue: z.core.$ZodIssue): readonly { readonly path: NodePath; readonly problem: string }[] {
+  const path = issue.path.map((part) => (typeof part === 'number' ? part : String(part)))
+  if (issue.code !== 'unrecognized_keys') return [{ path, problem: issue.message }]
+  return issue.keys.map((key) => ({ path: [...path, key], problem: 'there is no such field' }))
 }
 
 function toValue({ document, path }: Source, item: unknown): unknown {

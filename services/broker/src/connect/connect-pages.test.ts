@@ -35,7 +35,7 @@ test('the form says who asks, for what, what becomes of it, and where it ends', 
 test('where app and way back are not known, the page still says what it can', () => {
   const words = wordsOf(form({ brand: { appName: undefined, hasLogo: false }, returnUrl: undefined }))
   expect(words).toContain('The app you came from asks to use your stripe account.')
-  expect(words).toContain('Afterwards you can close this page.')
+  expect(words).toContain('When this is done, go back to the app.')
 })
 
 test('only the host of the way back is shown, its port where it is unusual, foreign letters as xn--', () => {

@@ -56,7 +56,9 @@ function pageOf(error: string): PageKind {
   if (isOver(error)) return 'expired-link'
   if (error === 'access_denied') return 'declined'
   if (error === 'account_mismatch') return 'other-account'
-  return error === 'already_completed' ? 'already-completed' : 'provider-problem'
+  if (error === 'already_completed') return 'already-completed'
+  // the answer came from the wrong issuer and used nothing up; after any other the link is used up
+  return error === 'invalid_state' ? 'provider-problem' : 'sign-in-failed'
 }
 
 function statusOf(error: string): number {

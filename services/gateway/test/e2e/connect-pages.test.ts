@@ -202,7 +202,7 @@ describe.skipIf(isChromiumMissing)('in Chromium, too late or elsewhere', () => {
     // whoever was second is told what became of the first
     await late.page.getByRole('heading', { name: 'All done' }).waitFor()
     await early.page.goto(authUrl)
-    await early.page.getByRole('heading', { name: 'This step is already done' }).waitFor()
+    await early.page.getByRole('heading', { name: 'This link was already used' }).waitFor()
   })
 
   test('in another browser the form connects nothing, and offers the link anew', async ({ nexus, browser }) => {
