@@ -38,7 +38,7 @@ async function openForm(
   const wanted = { provider_name: name, completion: 'app', return_url: appUrl, ...spec }
   const { authUrl, connection_id } = await requestConnection(broker, wanted)
   const deps = captureDeps(broker, database, domains)
-  const link = await openLink(deps, authUrl.split('/').at(-1) ?? '')
+  const link = await openLink(deps, authUrl.split('/').at(-1) ?? '', undefined)
   if (link.kind !== 'form') throw new Error(`no form: ${link.kind}`)
   const jti = deps.signer.verify(link.state)?.jti ?? ''
   const capture = async (isSameBrowser = true, values: Readonly<Record<string, unknown>> = typed) => {
@@ -129,7 +129,7 @@ test('[H2] of many at once one is held; the same browser is sent the same way, a
   expect(await form.capture()).toEqual({ kind: 'held', location: [...locations][0] })
   expect(await form.capture(false)).toEqual({ kind: 'already_completed' })
   expect(await countSecrets(database.pool, form.connection_id)).toBe(1)
-  expect(await openLink(form.deps, form.ticket)).toMatchObject({ kind: 'page', page: 'already-completed' })
+  expect(await openLink(form.deps, form.ticket, undefined)).toMatchObject({ kind: 'page', page: 'already-completed' })
 
   const [location = ''] = locations
   const completionCode = new URL(location).searchParams.get('completion_code') ?? ''

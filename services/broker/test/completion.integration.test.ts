@@ -185,7 +185,7 @@ test('[H2] a repeated callback with the cookie goes the same way, a stranger’s
   expect(new Set([...landings, again].map(({ location }) => location?.href)).size).toBe(1)
   const stranger = await send(journey.callback)
   expect(stranger).toMatchObject({ status: 410, location: undefined })
-  expect(stranger.text).toContain('already done')
+  expect(stranger.text).toContain('already used')
   expect(stranger.text).not.toContain(returned(again)['completion_code'])
   const changed = new URL(journey.callback)
   changed.searchParams.set('code', 'another')

@@ -169,6 +169,7 @@ create table handshakes (
   completion text,
   held_until timestamp with time zone,
   tries integer not null default 0,
+  accepted_attempt_id uuid,
   constraint handshakes_completion_check CHECK ((completion = 'app'::text)),
   constraint handshakes_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connections(id) ON DELETE CASCADE,
   constraint handshakes_outcome_check CHECK ((outcome = ANY (ARRAY['success'::text, 'error'::text]))),

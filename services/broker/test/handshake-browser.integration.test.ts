@@ -152,5 +152,5 @@ test('[H4] a link that a scanner opened first works for the person, who may come
     status: 'success',
     connection_id,
   })
-  expect((await send(authUrl)).text).toContain('already done')
+  expect((await send(authUrl)).text).toContain('already used')
 })

@@ -20,8 +20,8 @@ import { readToken, spawnTestBroker } from './harness.ts'
 const failed = 'the code exchange failed'
 
 /** Opens the link again and finishes: what the person does after a page that asks for it. */
-async function finishAgain({ authUrl }: Pick<Journey, 'authUrl'>) {
-  const departure = await openLink(authUrl)
+async function finishAgain({ authUrl, cookie }: Pick<Journey, 'authUrl' | 'cookie'>) {
+  const departure = await openLink(authUrl, cookie)
   return returned(await send(await consent(departure), { cookie: departure.cookie }))
 }
 

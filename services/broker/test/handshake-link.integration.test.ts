@@ -21,7 +21,8 @@ const mostLive = 10
 test('[H4] two tabs that both finish make one grant, and both land well', async ({ broker }) => {
   const provider = await openProvider(broker)
   const { authUrl, connection_id } = await requestConnection(broker, { provider_name: provider.name })
-  const tabs = [await openLink(authUrl), await openLink(authUrl)] as const
+  const first = await openLink(authUrl)
+  const tabs = [first, await openLink(authUrl, first.cookie)] as const
   const cookie = tabs.map((tab) => tab.cookie).join('; ')
   const callbacks = [await consent(tabs[0]), await consent(tabs[1])]
 
@@ -44,7 +45,8 @@ test('[H4] a tab that finishes later lands where the first one did, also when th
   ] as const) {
     const provider = await openProvider(broker)
     const { authUrl } = await requestConnection(broker, { provider_name: provider.name })
-    const [first, second] = [await openLink(authUrl), await openLink(authUrl)]
+    const first = await openLink(authUrl)
+    const second = await openLink(authUrl, first.cookie)
     const late = await consent(second)
     provider.behave({ authorization: { error } })
     expect(returned(await send(await consent(first), { cookie: first.cookie }))).toMatchObject(landing)
@@ -53,13 +55,49 @@ test('[H4] a tab that finishes later lands where the first one did, also when th
   }
 })
 
+test('[H4] in another browser nobody is told that their account was connected, when it was somebody else’s', async ({
+  broker,
+}) => {
+  for (const error of [undefined, 'access_denied']) {
+    const provider = await openProvider(broker)
+    const { authUrl, connection_id } = await requestConnection(broker, { provider_name: provider.name })
+    const [zoe, ada] = [await openLink(authUrl), await openLink(authUrl, 'nx-0123456789abcdef=of-another-link')]
+    const late = await consent(ada)
+    provider.behave({ authorization: { error } })
+    await send(await consent(zoe), { cookie: zoe.cookie })
+    const landing = returned(await send(late, { cookie: ada.cookie }))
+    expect(landing).toMatchObject({ status: 'error', error: 'already_completed', connection_id })
+    expect(returned(await send(late, { cookie: ada.cookie })), 'however often').toEqual(landing)
+  }
+})
+
+test('[H4] openings in one browser share the value of their cookies, and others know nothing of it', async ({
+  broker,
+}) => {
+  const provider = await openProvider(broker)
+  const { authUrl } = await requestConnection(broker, { provider_name: provider.name })
+  const [first, other] = [await openLink(authUrl), await openLink(authUrl)]
+  const valueOf = ({ cookie }: { cookie: string }) => cookie.split('=')[1]
+  const second = await openLink(authUrl, `a=b; ${first.cookie}`)
+  expect(valueOf(second)).toBe(valueOf(first))
+  expect(second.cookie).not.toBe(first.cookie)
+  expect(valueOf(other)).not.toBe(valueOf(first))
+  // a value alone, or under the name of another opening, is nobody's
+  for (const carried of [`${other.cookie.split('=')[0]}=${valueOf(first)}`, `${first.cookie}; ${first.cookie}`]) {
+    expect([valueOf(first), valueOf(other)]).not.toContain(valueOf(await openLink(authUrl, carried)))
+  }
+  // nor is it carried over to another link
+  const asked = await requestConnection(broker, { provider_name: provider.name })
+  expect(valueOf(await openLink(asked.authUrl, first.cookie))).not.toBe(valueOf(first))
+})
+
 test('[H4] whoever is at the provider stays, however often the link is opened meanwhile; the last to come gets in too', async ({
   broker,
 }) => {
   const provider = await openProvider(broker)
   const { authUrl } = await requestConnection(broker, { provider_name: provider.name })
   const openings: Departure[] = []
-  for (let count = 0; count < mostLive + 2; count += 1) openings.push(await openLink(authUrl))
+  for (let count = 0; count < mostLive + 2; count += 1) openings.push(await openLink(authUrl, openings[0]?.cookie))
   const [person, evicted, last] = [openings[0], openings[mostLive], openings[mostLive + 1]]
   if (person === undefined || evicted === undefined || last === undefined) throw new Error('nothing was opened')
   const cookie = openings.map((opening) => opening.cookie).join('; ')
@@ -101,7 +139,7 @@ test('[H4] a link that was used, or refused, says from then on that it is done',
       ])
       const page = await send(journey.authUrl)
       expect(page).toMatchObject({ status: 410, location: undefined })
-      expect(page.text).toContain('already done')
+      expect(page.text).toContain('already used')
       expect(page.headers.has('set-cookie')).toBe(false)
     }
   }

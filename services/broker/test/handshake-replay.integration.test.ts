@@ -129,7 +129,7 @@ test('[H2] a replay goes where the winner went, with the cookie, and says that a
     }
     const stranger = await send(journey.callback)
     expect(stranger).toMatchObject({ status: 410, location: undefined })
-    expect(stranger.text).toContain('already done')
+    expect(stranger.text).toContain('already used')
     const changed = new URL(journey.callback)
     changed.searchParams.set('code', 'another')
     expect((await send(changed, { cookie: journey.cookie })).location?.href).toBe(winner.location?.href)

@@ -111,8 +111,9 @@ export type Departure = {
   readonly setCookie: string
 }
 
-export async function openLink(authUrl: string): Promise<Departure> {
-  const { status, location, headers, text } = await send(authUrl)
+/** @param carried - cookies that the browser has by now; without any it is another browser */
+export async function openLink(authUrl: string, carried?: string): Promise<Departure> {
+  const { status, location, headers, text } = await send(authUrl, { cookie: carried })
   const setCookie = headers.get('set-cookie')
   if (location === undefined || setCookie === null) throw new Error(`the link did not open: ${status} ${text}`)
   const cookie = setCookie.split(';', 1)[0] ?? ''

@@ -104,7 +104,7 @@ test('[P6] overtaken by another exchange of its link, and then disconnected: its
   const slow = arrive(journey)
   await gate.arrived
   await passAcceptanceGrace(database.pool, id)
-  const departure = await openLink(journey.authUrl)
+  const departure = await openLink(journey.authUrl, journey.cookie)
   expect(returned(await send(await consent(departure), { cookie: departure.cookie }))).toMatchObject({
     status: 'success',
   })

@@ -49,7 +49,8 @@ export function registerConnectRoutes(app: ZodApp, deps: ConnectRouteDeps): void
           params: ticketParams,
         },
       },
-      async (request, reply) => sendLink(deps, request, reply, await openLink(deps, request.params.ticket)),
+      async (request, reply) =>
+        sendLink(deps, request, reply, await openLink(deps, request.params.ticket, request.headers.cookie)),
     )
     pages.register(async (forms: ZodApp) => {
       // a form is a form: nothing else is read here

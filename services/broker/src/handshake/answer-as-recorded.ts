@@ -1,3 +1,4 @@
+import { wasAcceptedElsewhere } from './attempt-store.ts'
 import {
   type BoundCallback,
   type CallbackAnswer,
@@ -9,7 +10,10 @@ import { type HoldDeps, findHeldReturn } from './hold-for-app.ts'
 import type { RecordedOutcome } from './outcome-store.ts'
 import { waitForOutcome } from './wait-for-outcome.ts'
 
-/** Somebody was first: wait for what came of it and answer as they were answered (H2). */
+/**
+ * Somebody was first: wait for what came of it and answer as they were answered (H2). In another browser it may be somebody
+ * else, whose account was connected: they are told no more than that the link was used.
+ */
 export async function answerAsRecorded(
   deps: HoldDeps,
   bound: Returning & Pick<BoundCallback, 'origin'>,
@@ -21,12 +25,19 @@ export async function answerAsRecorded(
     // another attempt of the link holds it, or the app came meanwhile
     recorded = await waitForOutcome(deps.database, bound.attempt.handshakeId)
   }
-  if (recorded?.outcome === 'success') return returnWithSuccess(deps.returnDomains, bound)
-  if (recorded?.outcome === 'error') {
-    return returnWithError(deps.returnDomains, bound, recorded.error ?? 'already_completed')
-  }
+  if (recorded !== undefined && recorded.outcome !== null) return answerEnded(deps, bound, recorded)
   if (recorded?.isUnderWay === true) return { kind: 'page', page: 'try-again-later', status: 503 }
   return returnWithError(deps.returnDomains, bound, errorWithoutOutcome(recorded))
+}
+
+async function answerEnded(
+  deps: HoldDeps,
+  bound: Returning,
+  { outcome, error }: RecordedOutcome,
+): Promise<CallbackAnswer> {
+  const isOfAnother = error !== 'link_expired' && (await wasAcceptedElsewhere(deps.database, bound.attempt))
+  if (outcome === 'success' && !isOfAnother) return returnWithSuccess(deps.returnDomains, bound)
+  return returnWithError(deps.returnDomains, bound, (isOfAnother ? undefined : error) ?? 'already_completed')
 }
 
 /** Nobody is at work on it: a deadline passed, a Broker died with the code, or the connection went elsewhere. */

@@ -111,6 +111,28 @@ export function fromAttemptRow<Row extends AttemptRow>(row: Row) {
   }
 }
 
+export type Opening = { readonly jtiHash: Buffer; readonly cookieHash: Buffer }
+
+/** Openings of a link that may still come back. */
+export function selectOpenings(database: Queryable, handshakeId: string): Promise<readonly Opening[]> {
+  return database.query<Opening>(sql`
+    select jti_hash as "jtiHash", cookie_hash as "cookieHash" from handshake_attempts
+     where handshake_id = ${handshakeId}::uuid and expires_at > now()`)
+}
+
+/** Whether the attempt that was accepted, if any was, was opened in another browser than this one. */
+export async function wasAcceptedElsewhere(
+  database: Queryable,
+  { handshakeId, cookieHash }: Pick<AttemptState, 'handshakeId' | 'cookieHash'>,
+): Promise<boolean> {
+  const rows = await database.query(sql`
+    select from handshakes h
+     where h.id = ${handshakeId}::uuid and h.accepted_attempt_id is not null
+       and not exists (select from handshake_attempts a
+                        where a.id = h.accepted_attempt_id and a.cookie_hash = ${cookieHash}::bytea)`)
+  return rows.length > 0
+}
+
 export async function selectAttempt(database: Queryable, jtiHash: Buffer): Promise<AttemptState | undefined> {
   const [row] = await database.query<AttemptRow>(sql`
     select ${attemptColumns} from ${attemptSource} where a.jti_hash = ${jtiHash}::bytea`)
@@ -150,7 +172,7 @@ export async function acceptAttempt(
   const [row] = await database.query<{ readonly isAccepted: Acceptance }>(sql`
     with accepted as (
       update handshakes h
-         set acceptance_id = ${acceptanceId}::uuid, accepted_at = now(),
+         set acceptance_id = ${acceptanceId}::uuid, accepted_at = now(), accepted_attempt_id = a.id,
              held_until = now() + make_interval(secs => ${holdSeconds}::int)
         from handshake_attempts a, connections c
        where h.id = ${attempt.handshakeId}::uuid and a.id = ${attempt.attemptId}::uuid and c.id = h.connection_id

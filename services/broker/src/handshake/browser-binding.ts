@@ -13,9 +13,9 @@ export function usesSecureCookies({ baseUrl }: Pick<RedirectUriSettings, 'baseUr
   return baseUrl.startsWith('https:')
 }
 
-/** One cookie per attempt, so that two tabs do not take each other's away. */
-export function bindingCookieName(jti: string, isSecure: boolean): string {
-  const name = `nx-${sha256(jti).toString('hex').slice(0, 16)}`
+/** One cookie per attempt, so that two tabs do not take each other's away. @param jtiHash - SHA-256 of the attempt's jti */
+export function bindingCookieName(jtiHash: Buffer, isSecure: boolean): string {
+  const name = `nx-${jtiHash.toString('hex').slice(0, 16)}`
   // the prefix makes browsers insist on Secure, Path=/ and no Domain; plain http on loopback cannot have it
   return isSecure ? `__Host-${name}` : name
 }
@@ -40,12 +40,21 @@ const separator = /;[ \t]*/
 
 /** True when the request carries the very cookie of the attempt, once. */
 export function carriesBinding(cookieHeader: string | undefined, cookieName: string, cookieHash: Buffer): boolean {
+  return readBinding(cookieHeader, cookieName, cookieHash) !== undefined
+}
+
+/** The value of the cookie, where it is the attempt's. */
+export function readBinding(
+  cookieHeader: string | undefined,
+  cookieName: string,
+  cookieHash: Buffer,
+): string | undefined {
   const values = (cookieHeader ?? '')
     .split(separator)
     .filter((pair) => pair.startsWith(`${cookieName}=`))
     .map((pair) => pair.slice(cookieName.length + 1))
   const [value, ...others] = values
   // two of one name mean that somebody else could set one: trust neither
-  if (value === undefined || others.length > 0) return false
-  return equalInConstantTime(sha256(value), cookieHash)
+  if (value === undefined || others.length > 0) return undefined
+  return equalInConstantTime(sha256(value), cookieHash) ? value : undefined
 }

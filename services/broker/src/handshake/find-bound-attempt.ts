@@ -56,7 +56,7 @@ export async function findBoundAttempt(
   if (misplacement !== undefined) return refused(misplacement, attempt)
 
   const isSecure = usesSecureCookies(deps.redirectUri)
-  const cookieName = bindingCookieName(claims.jti, isSecure)
+  const cookieName = bindingCookieName(sha256(claims.jti), isSecure)
   if (!carriesBinding(cookieHeader, cookieName, attempt.cookieHash)) {
     return { kind: 'refused', answer: await refuseStranger(deps, attempt, origin) }
   }

@@ -6,8 +6,8 @@ import { findLivingProvider } from '../providers/list-providers.ts'
 import { type OAuthProvider, type StaticProvider, isStatic } from '../providers/provider.ts'
 import { type RedirectUriSettings, redirectUriOf } from '../providers/redirect-uri.ts'
 import type { SecretVault } from '../vault/secret-vault.ts'
-import { type AttemptSecrets, insertAttempt } from './attempt-store.ts'
-import { bindingCookieName, setBindingCookie, usesSecureCookies } from './browser-binding.ts'
+import { type AttemptSecrets, insertAttempt, selectOpenings } from './attempt-store.ts'
+import { bindingCookieName, readBinding, setBindingCookie, usesSecureCookies } from './browser-binding.ts'
 import { isProfileUnchanged } from './profile-digest.ts'
 import * as store from './store.ts'
 
@@ -43,9 +43,14 @@ const attemptLifetimeSeconds = { atProvider: 600, onPage: 1800 } as const
 /**
  * Opens a connect link: makes an attempt of its own (jti, cookie) and sends the browser to the provider, or shows the page
  * that asks first. Previews, scanners, second tabs and reloads open links too, so an opening uses nothing up (H4).
+ * @param cookieHeader - by which a second opening in the same browser is known for one
  * @throws ProviderError where the provider's metadata cannot be had: the link stays good.
  */
-export async function openLink(deps: OpenLinkDeps, ticket: string): Promise<LinkAnswer> {
+export async function openLink(
+  deps: OpenLinkDeps,
+  ticket: string,
+  cookieHeader: string | undefined,
+): Promise<LinkAnswer> {
   const handshake = await store.selectHandshakeByTicket(deps.database, sha256(ticket))
   if (handshake === undefined) return { kind: 'page', page: 'invalid-link', status: 404 }
   if (handshake.isOver) return { kind: 'page', page: 'already-completed', status: 410 }
@@ -55,15 +60,32 @@ export async function openLink(deps: OpenLinkDeps, ticket: string): Promise<Link
   if (provider === undefined) return expired
   // the end would refuse it (H8): better said before the person signs in or types
   if (!isProfileUnchanged(provider, deps.redirectUri, handshake)) return expired
-  return isStatic(provider) ? showForm(deps, handshake, provider) : leaveFor(deps, handshake, provider)
+  const attempt = prepareAttempt(deps, handshake, await findBrowser(deps, handshake, cookieHeader))
+  return isStatic(provider)
+    ? showForm(deps, handshake, provider, attempt)
+    : leaveFor(deps, handshake, provider, attempt)
+}
+
+/** The cookie value of an opening of this link that the browser carries already; undefined: it has none that is ours. */
+async function findBrowser(
+  deps: OpenLinkDeps,
+  { handshakeId }: store.HandshakeState,
+  cookieHeader: string | undefined,
+): Promise<string | undefined> {
+  if (cookieHeader === undefined) return undefined
+  const isSecure = usesSecureCookies(deps.redirectUri)
+  const openings = await selectOpenings(deps.database, handshakeId)
+  return openings
+    .map(({ jtiHash, cookieHash }) => readBinding(cookieHeader, bindingCookieName(jtiHash, isSecure), cookieHash))
+    .find((value) => value !== undefined)
 }
 
 async function showForm(
   deps: OpenLinkDeps,
   handshake: store.HandshakeState,
   provider: StaticProvider,
+  attempt: PreparedAttempt,
 ): Promise<LinkAnswer> {
-  const attempt = prepareAttempt(deps, handshake)
   await saveAttempt(deps, attempt, {
     redirectUri: undefined,
     secrets: undefined,
@@ -77,9 +99,9 @@ async function leaveFor(
   deps: OpenLinkDeps,
   handshake: store.HandshakeState,
   provider: OAuthProvider,
+  attempt: PreparedAttempt,
 ): Promise<LinkAnswer> {
   const { scopes, returnUrl } = handshake
-  const attempt = prepareAttempt(deps, handshake)
   const redirectUri = redirectUriOf(provider, deps.redirectUri)
   const secrets = makeSecrets(deps, provider)
   const wanted = { redirectUri, state: attempt.signState('oauth'), scopes, ...secrets }
@@ -97,18 +119,28 @@ function makeSecrets(deps: OpenLinkDeps, provider: OAuthProvider): AttemptSecret
   return { codeVerifier: provider.pkce === 'required' ? secret() : undefined, nonce: secret() }
 }
 
-/** An attempt of this handshake that nobody knows of yet. */
-function prepareAttempt(deps: OpenLinkDeps, { handshakeId, connectionId, now }: store.HandshakeState) {
+type PreparedAttempt = ReturnType<typeof prepareAttempt>
+
+/**
+ * An attempt of this handshake that nobody knows of yet. Those in one browser share the value of their cookies, each under a
+ * name of its own, and so are known to belong together.
+ */
+function prepareAttempt(
+  deps: OpenLinkDeps,
+  { handshakeId, connectionId, now }: store.HandshakeState,
+  browser: string | undefined,
+) {
   const jti = randomToken(32, deps.randomBytes)
-  const cookieValue = randomToken(32, deps.randomBytes)
+  const jtiHash = sha256(jti)
+  const cookieValue = browser ?? randomToken(32, deps.randomBytes)
   const isSecure = usesSecureCookies(deps.redirectUri)
   const issuedAt = Math.floor(now.getTime() / 1000)
   return {
-    row: { id: deps.createId(), handshakeId, jtiHash: sha256(jti), cookieHash: sha256(cookieValue) },
+    row: { id: deps.createId(), handshakeId, jtiHash, cookieHash: sha256(cookieValue) },
     signState: (purpose: StatePurpose) => deps.signer.sign({ purpose, connectionId, jti, issuedAt }),
     cookie: (kind: keyof typeof attemptLifetimeSeconds) =>
       setBindingCookie(
-        { cookieName: bindingCookieName(jti, isSecure), cookieValue },
+        { cookieName: bindingCookieName(jtiHash, isSecure), cookieValue },
         isSecure,
         attemptLifetimeSeconds[kind],
       ),
@@ -117,7 +149,7 @@ function prepareAttempt(deps: OpenLinkDeps, { handshakeId, connectionId, now }: 
 
 async function saveAttempt(
   deps: OpenLinkDeps,
-  { row }: ReturnType<typeof prepareAttempt>,
+  { row }: PreparedAttempt,
   kept: {
     readonly redirectUri: string | undefined
     readonly secrets: AttemptSecrets | undefined
