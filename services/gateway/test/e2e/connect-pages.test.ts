@@ -188,21 +188,26 @@ describe.skipIf(isChromiumMissing)('in Chromium, what was entered is refused', (
 })
 
 describe.skipIf(isChromiumMissing)('in Chromium, too late or elsewhere', () => {
-  test('a link that is used up says so, and so does a form that was open all the while', async ({ nexus, browser }) => {
+  test('a link that is used up says so; a form that was open all the while tells whoever was first, and nobody else', async ({
+    nexus,
+    browser,
+  }) => {
     const { authUrl } = await nexus.requestConnection('payments', { return_url: undefined })
-    await using early = await openPage(browser)
-    await using late = await openPage(browser)
-    for (const { page } of [early, late]) {
+    await using first = await openPage(browser)
+    await using elsewhere = await openPage(browser)
+    const tab = await first.context.newPage()
+    for (const page of [first.page, tab, elsewhere.page]) {
       await page.goto(authUrl)
       await page.getByLabel('Secret key', { exact: true }).fill(goodKey)
     }
-    await early.page.getByRole('button', { name: 'Connect' }).click()
-    await early.page.getByRole('heading', { name: 'All done' }).waitFor()
-    await late.page.getByRole('button', { name: 'Connect' }).click()
-    // whoever was second is told what became of the first
-    await late.page.getByRole('heading', { name: 'All done' }).waitFor()
-    await early.page.goto(authUrl)
-    await early.page.getByRole('heading', { name: 'This link was already used' }).waitFor()
+    await first.page.getByRole('button', { name: 'Connect' }).click()
+    await first.page.getByRole('heading', { name: 'All done' }).waitFor()
+    await tab.getByRole('button', { name: 'Connect' }).click()
+    await tab.getByRole('heading', { name: 'All done' }).waitFor()
+    await elsewhere.page.getByRole('button', { name: 'Connect' }).click()
+    await elsewhere.page.getByRole('heading', { name: 'This link was already used' }).waitFor()
+    await first.page.goto(authUrl)
+    await first.page.getByRole('heading', { name: 'This link was already used' }).waitFor()
   })
 
   test('in another browser the form connects nothing, and offers the link anew', async ({ nexus, browser }) => {
