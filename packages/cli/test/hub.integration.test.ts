@@ -45,7 +45,9 @@ async function askGateway({ gateway }: Installation, token: string): Promise<num
 test('a token is made, printed once, and lets its holder in; the audit says who made it', async ({ nexus }) => {
   const local: Hub = (...args) => runNexus(['hub', ...args], { env: nexus.localEnv })
   const made = await local('token', 'create', '--name', 'first', '--zones', ' eng:rw, ops:r ,legal', '--expires', '90d')
-  expect(made).toMatchObject({ exitCode: 0, stderr: '', stdout: expect.stringMatching(created) as string })
+  // the first ones are made unasked, and named where they trouble no script
+  const zones = ['eng', 'ops', 'legal'].map((zone) => `created zone ${zone}.\n`).join('')
+  expect(made).toEqual({ exitCode: 0, stderr: zones, stdout: expect.stringMatching(created) as string })
   const token = tokenOf(made)
   expect(token).toMatch(agentTokenPattern)
   expect(await askGateway(nexus, token)).toBe(200)
@@ -94,6 +96,11 @@ for (const where of ['local', 'remote'] as const) {
     expect(await said('remove', '--name', name, '--zone', zone('a'))).toBe(`removed: ${name} → ${zone('a')}\n`)
     expect(await said('remove', '--name', name, '--zone', zone('a'))).toBe(`no change: ${name} → ${zone('a')}\n`)
     expect(await said('remove', '--name', name, '--zone', 'root')).toBe(`removed: ${name} → root\n`)
+    expect(await change('remove', '--name', name, '--zone', 'no-such-zone')).toMatchObject({
+      exitCode: 1,
+      stdout: '',
+      stderr: expect.stringMatching(/^Error: there is no zone no-such-zone; there are: .*root/) as string,
+    })
     const last = await change('remove', '--name', name, '--zone', zone('b'))
     expect(last).toMatchObject({ exitCode: 1, stdout: '', stderr: expect.stringMatching(/^Error: /) as string })
     expect(JSON.parse(await said('show', '--name', name, '--json'))).toMatchObject({

@@ -74,13 +74,17 @@ function readOneZone(zone: string, before: string | undefined): string {
 async function createToken({ io }: Context, hub: Hub, options: CreateOptions): Promise<void> {
   const expiresIn = options.expires === undefined ? undefined : parseExpiry(options.expires)
   const owner = options.owner ?? options.userId
+  const grants = await chooseGrants(hub, options)
+  const before = grants.length === 0 ? [] : await listZoneNames(hub)
   const created = await hub.createToken({
     name: options.name,
-    zones: [...(await chooseGrants(hub, options))],
+    zones: [...grants],
     is_admin: options.admin === true,
     ...(owner !== undefined && { owner }),
     ...(expiresIn !== undefined && { expires_in: expiresIn }),
   })
+  // the first ones are made unasked: a slip among them is to be seen
+  for (const { zone } of grants) if (!before.includes(zone)) writeLine(io.stderr, `created zone ${zone}.`)
   if (options.json) {
     const { token, prefix, expires_at: expires, owner: actsFor } = created
     writeJson(io.stdout, { ...toListedToken(created), owner: actsFor, expires: expires ?? '-', prefix, token })

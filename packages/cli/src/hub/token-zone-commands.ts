@@ -5,6 +5,7 @@ import { UsageError } from '../errors.ts'
 import { printable, writeJson, writeLine } from '../output/text.ts'
 import { writeTable } from '../output/table.ts'
 import { findToken } from './find-token.ts'
+import { assertZoneExists } from './list-zones.ts'
 import { parseGrant, parsePermissions } from './parse-grants.ts'
 import { withHub } from './with-hub.ts'
 
@@ -76,6 +77,8 @@ function registerRemove(zones: Command, context: Context): void {
       await withHub(context, command, async ({ hub }) => {
         const token = await findToken(hub, options.name)
         const isThere = token.zones.some((grant) => grant.zone === zone)
+        // a slip would else read as if the token had lost what it was to lose
+        if (!isThere) await assertZoneExists(hub, zone)
         const after = isThere ? await hub.removeTokenZone(token.key_id, zone) : token
         say(context, options, after, `${isThere ? 'removed' : 'no change'}: ${printable(token.name)} → ${zone}`)
       })
