@@ -196,6 +196,7 @@ test('nobody listening is a network error that names the host', async () => {
   await nexus[Symbol.asyncDispose]()
   const error = await failureOf(createTestClient({ baseUrl: nexus.url, timeouts: { total: 1000 } }).getToken(id))
   expect(error).toMatchObject({ code: 'network_error', status: undefined })
+  expect(error.message).toMatch(/^Nexus at 127\.0\.0\.1:\d+ cannot be reached \([A-Z_]+\)$/)
   expect(error.message).toContain(new URL(nexus.url).host)
   expect(error.cause).toBeDefined()
 })

@@ -81,8 +81,15 @@ async function attemptCall(transport: Transport, call: Call, left: number): Prom
     call.signal?.throwIfAborted()
     if (timeout.aborted) throw new NexusError('timeout', `no answer from Nexus within ${within} ms`, { cause: error })
     if (isNexusError(error)) throw error
-    throw new NexusError('network_error', `Nexus at ${transport.baseUrl.host} cannot be reached`, { cause: error })
+    const problem = `Nexus at ${transport.baseUrl.host} cannot be reached${describeReason(error)}`
+    throw new NexusError('network_error', problem, { cause: error })
   }
+}
+
+/** Why a connection failed is in the cause of what fetch throws, as a code of the system: ECONNREFUSED, ENOTFOUND … */
+function describeReason(error: unknown): string {
+  const cause: unknown = error instanceof Error ? error.cause : undefined
+  return cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? ` (${cause.code})` : ''
 }
 
 async function describeCall({ headers: always, token }: Transport, call: Call): Promise<Headers> {
