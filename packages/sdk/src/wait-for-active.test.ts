@@ -67,7 +67,7 @@ test('ends when the person takes too long, and says how far it was', async () =>
   const waiting = createNexusClient({ baseUrl: nexus.url }).waitForActive(id, { timeoutMs: 1000 })
   await expect(waiting).rejects.toMatchObject({
     code: 'timeout',
-    message: 'the connection did not become active within 1000 ms: it is pending',
+    message: 'the connection did not become active within 1 s: it is pending',
     details: { status: 'pending' },
   })
 })
