@@ -153,7 +153,7 @@ function describeRotation(primaryId: string, { outcome, resealed, failed, retire
   if (outcome === 'incomplete') {
     return (
       `${done} ${group(failed)} rows do not open and keep their key, so no key was retired. Connections among them are ` +
-      'mended by connecting anew, client secrets by entering them anew; then run it again.'
+      'repaired by reconnecting, client secrets by entering them again; then run it again.'
     )
   }
   const after =

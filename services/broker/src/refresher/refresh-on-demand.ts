@@ -12,7 +12,7 @@ import { freshForSeconds } from './schedule.ts'
  *
  * @param patienceMs - how long this caller waits; what is under way goes on without it.
  * @throws AppError `connection_not_found`, `connection_not_active`, `static_credential`, `attention_required` (its user must reconnect),
- *   `provider_rejected` (the operator must mend the profile), `provider_unavailable` (later), `refresh_in_progress`,
+ *   `provider_rejected` (the operator must fix the profile), `provider_unavailable` (later), `refresh_in_progress`,
  *   `vault_integrity`, `key_unavailable`, `unavailable`
  */
 export type RefreshConnection = (connectionId: string, origin: Origin, patienceMs: number) => Promise<void>
@@ -158,7 +158,7 @@ function toError(result: Exclude<AttemptResult, { kind: 'lost' }>): AppError | u
     case 'client_refused':
       return new AppError(
         'provider_rejected',
-        'The provider refuses the client of this profile; its operator must mend it.',
+        'The provider refuses the client of this profile; its operator must fix it.',
         { details: { error: result.error } },
       )
     case 'transient':

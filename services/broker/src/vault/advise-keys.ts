@@ -20,7 +20,7 @@ function adviseMissing(keys: readonly KeyStatus[]): readonly string[] {
     .map(
       ({ id }) =>
         `The key ${id} is registered and not configured: no Broker starts like this. Add it to ENCRYPTION_KEYS_EXTRA; ` +
-        `or, if it is lost and shall never seal: nexus-broker keys retire ${id}`,
+        `or, if it is lost and will never be used: nexus-broker keys retire ${id}`,
     )
   return [...stranded, ...expected]
 }

@@ -80,7 +80,7 @@ export function assertPrimaryMaySeal(registered: readonly store.RegisteredKey[],
     throw new KeyMismatchError(
       `ENCRYPTION_KEY (id ${keyring.primaryId}) is retired in this database: it opens, and may not seal. Make the key ` +
         `with the id ${living.join(' or ')} ENCRYPTION_KEY and move this one to ENCRYPTION_KEYS_EXTRA; or, if it ` +
-        'shall seal again, run: nexus-broker keys add',
+        'is to seal again, run: nexus-broker keys add',
     )
   }
 }
