@@ -10,7 +10,7 @@ import {
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import type { CallbackAnswer } from '../handshake/callback-answer.ts'
-import { type LinkAnswer, type OpenLinkDeps, openLink } from '../handshake/open-link.ts'
+import { type LinkAnswer, type OpenLinkDeps, isLinkOpen, openLink } from '../handshake/open-link.ts'
 import { pageRoute } from '../http/access.ts'
 import { compileSchemaOf } from '../providers/credential-schema.ts'
 import type { Provider, StaticProvider } from '../providers/provider.ts'
@@ -103,7 +103,7 @@ async function sendSubmitted(
   if (answer.clearCookie !== undefined) reply.header('set-cookie', answer.clearCookie)
   return answer.kind === 'redirect'
     ? reply.redirect(answer.location, 303)
-    : sendProblem(deps, request, reply, reopenable(answer))
+    : sendProblem(deps, request, reply, await findReopenable(deps, request.params.ticket, answer))
 }
 
 type Refused = {
@@ -156,10 +156,16 @@ function sendForm(deps: ConnectRouteDeps, reply: FastifyReply, status: number, p
 
 type ProblemAnswer = Extract<CallbackAnswer, { readonly kind: 'page' }> & { readonly isReopenable?: boolean }
 
-/** The link lives longer than its pages: whoever was too late or came from another browser may begin anew. */
-function reopenable(answer: Extract<CallbackAnswer, { readonly kind: 'page' }>): ProblemAnswer {
-  if (answer.page === 'expired-link') return { ...answer, page: 'expired-page', isReopenable: true }
-  return { ...answer, isReopenable: answer.page === 'wrong-browser' }
+/** The link lives longer than its pages: whoever was too late or came from another browser may begin anew while it does. */
+async function findReopenable(
+  { database }: ConnectRouteDeps,
+  ticket: string,
+  answer: Extract<CallbackAnswer, { readonly kind: 'page' }>,
+): Promise<ProblemAnswer> {
+  const isTooLate = answer.page === 'expired-link'
+  if (!isTooLate && answer.page !== 'wrong-browser') return answer
+  if (!(await isLinkOpen(database, ticket))) return answer
+  return { ...answer, page: isTooLate ? 'expired-page' : answer.page, isReopenable: true }
 }
 
 function sendProblem(

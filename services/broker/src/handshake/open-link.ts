@@ -1,6 +1,6 @@
 import { type RandomBytes, type StatePurpose, type StateSigner, randomToken, sha256 } from '@nexus/crypto'
 import type { PageKind } from '@nexus/service'
-import type { Database } from '../db/database.ts'
+import type { Database, Queryable } from '../db/database.ts'
 import type { ProviderClient } from '../oauth/provider-client.ts'
 import { findLivingProvider } from '../providers/list-providers.ts'
 import { type OAuthProvider, type StaticProvider, isStatic } from '../providers/provider.ts'
@@ -78,6 +78,12 @@ async function findBrowser(
   return openings
     .map(({ jtiHash, cookieHash }) => readBinding(cookieHeader, bindingCookieName(jtiHash, isSecure), cookieHash))
     .find((value) => value !== undefined)
+}
+
+/** Whether opening the link would lead anywhere but to a page that says why not. */
+export async function isLinkOpen(database: Queryable, ticket: string): Promise<boolean> {
+  const handshake = await store.selectHandshakeByTicket(database, sha256(ticket))
+  return handshake !== undefined && !handshake.isOver && !handshake.isExpired
 }
 
 async function showForm(

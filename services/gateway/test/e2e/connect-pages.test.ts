@@ -238,17 +238,23 @@ describe.skipIf(isChromiumMissing)('in Chromium, too late or elsewhere', () => {
     await page.goto(authUrl)
     const past = `now() - interval '1 minute'`
     const ofConnection = 'select id from handshakes where connection_id = $1'
-    await database.pool.query(
-      `update handshake_attempts set created_at = ${past}, expires_at = ${past} where handshake_id in (${ofConnection})`,
-      [connection_id],
-    )
-    await page.getByLabel('Secret key', { exact: true }).fill(goodKey)
-    await page.getByRole('button', { name: 'Connect' }).click()
+    const submitTooLate = async () => {
+      await database.pool.query(
+        `update handshake_attempts set created_at = ${past}, expires_at = ${past} where handshake_id in (${ofConnection})`,
+        [connection_id],
+      )
+      await page.getByLabel('Secret key', { exact: true }).fill(goodKey)
+      await page.getByRole('button', { name: 'Connect' }).click()
+    }
+    await submitTooLate()
     await page.getByRole('heading', { name: 'This page was open for too long' }).waitFor()
 
     await page.getByRole('link', { name: 'Open the link again' }).click()
     await page.getByLabel('Secret key', { exact: true }).waitFor()
     await database.pool.query(`update handshakes set expires_at = ${past} where connection_id = $1`, [connection_id])
+    await submitTooLate()
+    await page.getByRole('heading', { name: 'This link has expired' }).waitFor()
+    expect(await page.getByRole('link', { name: 'Open the link again' }).count(), 'it leads nowhere').toBe(0)
     await page.goto(authUrl)
     await page.getByRole('heading', { name: 'This link has expired' }).waitFor()
   })
