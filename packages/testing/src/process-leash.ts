@@ -53,7 +53,9 @@ export function collectOutput(limit: number): { add: (chunk: Buffer) => void; te
   let said = ''
   const decoder = new TextDecoder()
   const add = (chunk: Buffer): void => {
-    said = (said + decoder.decode(chunk, { stream: true })).slice(-limit)
+    said += decoder.decode(chunk, { stream: true })
+    // not at each chunk: to cut is to copy all that is kept
+    if (said.length > 2 * limit) said = said.slice(-limit)
   }
-  return { add, text: () => said }
+  return { add, text: () => said.slice(-limit) }
 }
