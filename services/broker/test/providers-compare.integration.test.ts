@@ -111,6 +111,8 @@ test('a preview is what saving makes of it, and saves nothing', async ({ broker,
 })
 
 test('zones that do not exist are named by a preview, and when the profile is saved', async ({ broker }) => {
+  await broker.post('/zones', { name: 'elsewhere' })
+  expect((await broker.send('DELETE', '/zones/elsewhere')).status, 'it was there').toBe(200)
   const wanted = profile({ zones: ['root', 'nowhere', 'elsewhere'] })
   expect((await preview(broker, wanted)).body.missing_zones).toEqual(['elsewhere', 'nowhere'])
   const saved = await broker.post<{ message: string }>('/providers', wanted)

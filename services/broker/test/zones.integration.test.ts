@@ -38,6 +38,7 @@ base(
 
 test('zones are made once, by operators and administrators, and listed by name with what is in them', async ({
   broker,
+  database,
 }) => {
   const { zone, agent } = await openTeam(broker)
   expect(await broker.post('/zones', { name: zone })).toMatchObject({ status: 409, body: { code: 'zone_exists' } })
@@ -62,6 +63,11 @@ test('zones are made once, by operators and administrators, and listed by name w
       { zone: 'theirs', permissions: 'r' },
     ],
   })
+  // nor anybody one that is over
+  const over = await mintToken(broker, { zones: [{ zone, permissions: 'r' }], expires_in: 3600 })
+  await database.pool.query(`update agent_tokens set expires_at = now() - interval '1 s' where prefix = $1`, [
+    over.slice(0, -44),
+  ])
   const listed = await agent.get<{ zones: Zone[] }>('/zones')
   expect(listed.body.zones).toMatchObject([{ name: zone, connections: 2, tokens: 1 }])
   const { body } = await broker.get<{ zones: Zone[] }>('/zones?limit=200')

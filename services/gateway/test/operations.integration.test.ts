@@ -290,7 +290,10 @@ test('[C5] bodies beyond 64 KiB are 413, other types 415, unknown routes and met
   const target = '/v1/request-connection'
   const tooLarge = asJson({ user_id: 'u', provider_name: 'p', metadata: { a: 'a'.repeat(65_536) } })
 
-  expect((await send(gateway, tooLarge)).json()).toMatchObject({ code: 'body_too_large' })
+  // also where the contract sets no limit of its own
+  for (const to of [target, '/v1/hub/tokens', '/v1/complete-connection']) {
+    expect((await send(gateway, { ...tooLarge, target: to })).json(), to).toMatchObject({ code: 'body_too_large' })
+  }
   const form = { method: 'POST', target, headers: { 'content-type': 'text/plain' }, body: 'x' }
   expect((await send(gateway, form)).json()).toMatchObject({ code: 'unsupported_media_type' })
   for (const method of ['HEAD', 'OPTIONS', 'PUT']) {

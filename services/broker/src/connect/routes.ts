@@ -156,7 +156,7 @@ function sendForm(deps: ConnectRouteDeps, reply: FastifyReply, status: number, p
 
 type ProblemAnswer = Extract<CallbackAnswer, { readonly kind: 'page' }> & { readonly isReopenable?: boolean }
 
-/** The link lives longer than its pages: whoever was too late or came from another browser may begin anew while it does. */
+/** The link lives longer than its pages: while it does, whoever was too late or came from another browser may begin anew. */
 async function findReopenable(
   { database }: ConnectRouteDeps,
   ticket: string,

@@ -2,7 +2,7 @@ import type { ConnectionStatus } from '@nexus/contracts'
 import type { Queryable } from '../db/database.ts'
 import { countByStatus } from './store.ts'
 
-/** How many connections, of these zones or of all, read as each status now. Reads an entry of an index for each: a tenth of a second for a million. */
+/** How many connections, of these zones or of all, read as each status now. Reads an entry of an index for each of them. */
 export async function countConnections(
   database: Queryable,
   zones?: readonly string[],

@@ -6,7 +6,10 @@ import * as store from './store.ts'
 
 export type ZoneQuery = { readonly limit: number; readonly cursor?: string | undefined }
 
-/** One page, by name: every zone for an administrator, its own ones for any other manager, with the tokens that it manages. */
+/**
+ * One page, by name: every zone for an administrator, its own ones for any other manager. Of their tokens those count that it
+ * manages.
+ */
 export async function listZones(
   database: Queryable,
   manager: Manager,
